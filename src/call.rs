@@ -1,0 +1,171 @@
+//! A call's identity and description: what the control side tells the media side.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::audio::{MediaFormat, SampleRate};
+
+/// Names one call for its whole stay, unique over restarts.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
+#[serde(transparent)]
+pub struct CallId(Uuid);
+
+impl CallId {
+    /// The call named by `uuid`; a version 7 UUID makes ids sort by age.
+    #[must_use]
+    pub const fn new(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+
+    /// The id as a UUID: also what is asked of Asterisk as an AudioSocket's stream UUID.
+    #[must_use]
+    pub const fn uuid(self) -> Uuid {
+        self.0
+    }
+}
+
+impl fmt::Display for CallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+/// How a call's audio travels between Asterisk and us.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// RTP over UDP.
+    Rtp,
+    /// AudioSocket over TCP.
+    AudioSocket,
+}
+
+impl Transport {
+    /// The formats that can travel this way.
+    ///
+    /// AudioSocket has kinds for `slin` only: anything else would go under the kind of `slin`, with
+    /// nothing to tell it apart.
+    #[must_use]
+    pub const fn formats(self) -> &'static [MediaFormat] {
+        match self {
+            Self::Rtp => &[
+                MediaFormat::Ulaw,
+                MediaFormat::Alaw,
+                MediaFormat::Slin(SampleRate::HZ_8000),
+                MediaFormat::Slin(SampleRate::HZ_16000),
+            ],
+            // All but µ-law and A-law, which lead the list.
+            Self::AudioSocket => MediaFormat::ALL.split_at(2).1,
+        }
+    }
+
+    /// Whether `format` can travel this way.
+    #[must_use]
+    pub fn carries(self, format: MediaFormat) -> bool {
+        self.formats().contains(&format)
+    }
+}
+
+impl Transport {
+    /// The transport as the configuration, the events and the metrics name it.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Rtp => "rtp",
+            Self::AudioSocket => "audiosocket",
+        }
+    }
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.label())
+    }
+}
+
+/// Who calls, as far as Asterisk told us. Numbers and names are personal data: never log them.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct Caller {
+    /// Asterisk's id of the caller's channel.
+    pub channel_id: String,
+    /// Asterisk's name of the caller's channel, such as `PJSIP/alice-00000001`.
+    pub channel_name: String,
+    /// Caller number.
+    pub number: String,
+    /// Caller name.
+    pub name: String,
+}
+
+/// What is known of a call before its first frame.
+#[derive(Clone, Debug, Serialize)]
+pub struct CallInfo {
+    /// The call.
+    pub id: CallId,
+    /// How its audio travels.
+    pub transport: Transport,
+    /// Format on the wire; `None` until the first AudioSocket frame from a dialplan tells it.
+    pub format: Option<MediaFormat>,
+    /// Name of the pipeline that serves it.
+    pub pipeline: Arc<str>,
+    /// `key=value` arguments of the dialplan that are not our own.
+    pub parameters: BTreeMap<String, String>,
+    /// The caller, when Asterisk's ARI told us.
+    pub caller: Option<Caller>,
+    /// The UUID that an AudioSocket peer announced.
+    pub stream_uuid: Option<Uuid>,
+}
+
+impl CallInfo {
+    /// Rate of the call's audio, once its format is known.
+    #[must_use]
+    pub fn sample_rate(&self) -> Option<SampleRate> {
+        self.format.map(MediaFormat::sample_rate)
+    }
+}
+
+/// Why a call ended.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndReason {
+    /// The caller's channel is gone.
+    CallerGone,
+    /// The external channel is gone, or the AudioSocket peer closed.
+    PeerClosed,
+    /// The AudioSocket peer said hangup.
+    PeerHangup,
+    /// The peer broke the protocol of its transport.
+    ProtocolError,
+    /// No packet came for `media.end_after_ms`.
+    NoMedia,
+    /// A processor asked for it.
+    Processor,
+    /// Our own API asked for it.
+    Requested,
+    /// Call set-up failed.
+    SetupFailed,
+    /// The server is stopping.
+    ShuttingDown,
+    /// The engine panicked; this call alone was given up.
+    Panicked,
+}
+
+impl fmt::Display for EndReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::CallerGone => "caller_gone",
+            Self::PeerClosed => "peer_closed",
+            Self::PeerHangup => "peer_hangup",
+            Self::ProtocolError => "protocol_error",
+            Self::NoMedia => "no_media",
+            Self::Processor => "processor",
+            Self::Requested => "requested",
+            Self::SetupFailed => "setup_failed",
+            Self::ShuttingDown => "shutting_down",
+            Self::Panicked => "panicked",
+        })
+    }
+}

@@ -1,0 +1,231 @@
+//! The sections of the file, key by key: the one place where names and ranges stand.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::address::{host, host_and_optional_port};
+use super::error::Problem;
+use super::reader::Section;
+use super::settings::{LogFormat, LogLevel, LogSettings, Pipelines, ServerSettings};
+use super::suggest::closest;
+use super::tree::shown;
+use crate::api::ApiSettings;
+use crate::media::{MediaSettings, SilencePolicy};
+use crate::processor::EchoSettings;
+use crate::processor::recorder::RecorderSettings;
+use crate::runtime::{Accept, AudioSocketSettings, RtpSettings};
+
+const ACCEPT: [(&str, Accept); 2] = [("registered", Accept::Registered), ("any", Accept::Any)];
+const ADDRESS_AND_PORT: &str = "an IP address and a port, such as 127.0.0.1:9092 or [::1]:9092";
+
+/// `[server]`: the grace period, and the number of shards.
+pub(super) fn server(mut section: Section<'_>, shards: usize) -> (ServerSettings, usize) {
+    let default = ServerSettings::default();
+    let shards = section.integer("shards", shards, 0..=256);
+    let grace = section.millis("grace_ms", default.grace, 0..=3_600_000);
+    section.finish();
+    (ServerSettings { grace }, shards)
+}
+
+/// `[log]`.
+pub(super) fn log(mut section: Section<'_>) -> LogSettings {
+    let default = LogSettings::default();
+    let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+    let settings = LogSettings {
+        level: section.word("level", default.level, &LogLevel::WORDS),
+        format: section.word("format", default.format, &formats),
+    };
+    section.finish();
+    settings
+}
+
+/// `[rtp]`.
+pub(super) fn rtp(mut section: Section<'_>) -> RtpSettings {
+    let default = RtpSettings::default();
+    let settings = RtpSettings {
+        bind: section.from_text::<IpAddr>("bind", default.bind, "an IP address, without a port"),
+        advertise: section
+            .parsed("advertise", "a host name or an IP address that is not 0.0.0.0 or ::", host)
+            .or(default.advertise),
+        port: section.integer("port", default.port, 0..=u16::MAX),
+        accept: section.word("accept", default.accept, &ACCEPT),
+        max_calls: section.integer("max_calls", default.max_calls, 1..=100_000),
+        socket_buffer_bytes: section.integer(
+            "socket_buffer_bytes",
+            default.socket_buffer_bytes,
+            65_536..=1 << 30,
+        ),
+        dscp: section.integer("dscp", default.dscp, 0..=63),
+    };
+    section.finish();
+    settings
+}
+
+/// `[audiosocket]`.
+pub(super) fn audiosocket(mut section: Section<'_>) -> AudioSocketSettings {
+    let default = AudioSocketSettings::default();
+    let settings = AudioSocketSettings {
+        enabled: section.boolean("enabled", default.enabled),
+        bind: section.from_text("bind", default.bind, ADDRESS_AND_PORT),
+        advertise: section
+            .parsed(
+                "advertise",
+                "a host name or an IP address that is not 0.0.0.0 or ::, with or without a port",
+                host_and_optional_port,
+            )
+            .or(default.advertise),
+        accept: section.word("accept", default.accept, &ACCEPT),
+        max_connections: section.integer("max_connections", default.max_connections, 1..=100_000),
+        // 20 ms at 8 kHz, and what the length field can say.
+        max_frame_bytes: section.integer("max_frame_bytes", default.max_frame_bytes, 320..=65_535),
+        uuid_timeout: section.millis("uuid_timeout_ms", default.uuid_timeout, 100..=60_000),
+    };
+    section.finish();
+    settings
+}
+
+/// `[jitter]`, `[playout]` and `[media]`.
+pub(super) fn media(
+    mut jitter: Section<'_>,
+    mut playout: Section<'_>,
+    mut media: Section<'_>,
+) -> MediaSettings {
+    let default = MediaSettings::default();
+    let silence = [("send", SilencePolicy::Send), ("suppress", SilencePolicy::Suppress)];
+    let settings = MediaSettings {
+        jitter_max_wait: jitter.millis("max_wait_ms", default.jitter_max_wait, 0..=500),
+        jitter_capacity_packets: jitter.integer(
+            "capacity_packets",
+            default.jitter_capacity_packets,
+            8..=4096,
+        ),
+        late_window: jitter.millis("late_window_ms", default.late_window, 0..=60_000),
+        playout_max_queue: playout.millis("max_queue_ms", default.playout_max_queue, 100..=600_000),
+        silence: playout.word("silence", default.silence, &silence),
+        no_media_after: media.millis_or_never(
+            "no_media_after_ms",
+            default.no_media_after,
+            100..=3_600_000,
+        ),
+        end_after: media.millis_or_never("end_after_ms", default.end_after, 1_000..=86_400_000),
+    };
+    jitter.finish();
+    playout.finish();
+    media.finish();
+    settings
+}
+
+/// `[echo]`.
+pub(super) fn echo(mut section: Section<'_>) -> EchoSettings {
+    let default = EchoSettings::default();
+    let settings = EchoSettings { delay: section.millis("delay_ms", default.delay, 0..=10_000) };
+    section.finish();
+    settings
+}
+
+/// `[recorder]`.
+pub(super) fn recorder(mut section: Section<'_>) -> RecorderSettings {
+    let default = RecorderSettings::default();
+    let settings = RecorderSettings {
+        directory: section
+            .parsed("directory", "the path of a folder", |text| {
+                (!text.is_empty()).then(|| text.into())
+            })
+            .unwrap_or(default.directory),
+        flush_every: section.millis("flush_ms", default.flush_every, 50..=700),
+        queue: section.millis("queue_ms", default.queue, 1_000..=120_000),
+    };
+    section.finish();
+    settings
+}
+
+/// `[api]`.
+pub(super) fn api(mut section: Section<'_>) -> ApiSettings {
+    let default = ApiSettings::default();
+    let settings = ApiSettings {
+        enabled: section.boolean("enabled", default.enabled),
+        bind: section.from_text("bind", default.bind, ADDRESS_AND_PORT),
+    };
+    section.finish();
+    settings
+}
+
+/// `[pipelines]`: the default's name, and a section for each pipeline.
+pub(super) fn pipelines(mut section: Section<'_>, processors: &[&str]) -> Pipelines {
+    let built_in = Pipelines::default();
+    let default = section.string("default").unwrap_or(built_in.default);
+    let mut named = built_in.named;
+    for (name, mut pipeline) in section.named_sections() {
+        if !is_name(name) {
+            let place = pipeline.place().clone();
+            let problem = Problem::not_allowed(
+                format!("the name {}", shown(name)),
+                "1 to 64 letters, digits, `-` and `_`",
+            );
+            pipeline.findings().report(place, format!("pipelines.{name}"), problem);
+        }
+        match pipeline.strings("processors") {
+            Some(list) => {
+                check_processors(&pipeline, &list, processors);
+                named.insert(name.to_owned(), list);
+            }
+            // Where the key is there, it has been reported; the name still counts as taken.
+            None => {
+                if !pipeline.has("processors") {
+                    let wanted = "`processors`, a list of processors".to_owned();
+                    let place = pipeline.place().clone();
+                    let key = pipeline.key("processors");
+                    pipeline.findings().report(place, key, Problem::Missing { wanted });
+                }
+                named.insert(name.to_owned(), Vec::new());
+            }
+        }
+        pipeline.finish();
+    }
+    check_pipeline("pipelines.default", &section, &default, &named);
+    Pipelines { default, named }
+}
+
+fn check_processors(pipeline: &Section<'_>, list: &[String], processors: &[&str]) {
+    if list.is_empty() {
+        let problem = Problem::not_allowed("an empty list", "one processor or more");
+        pipeline.report("processors", problem);
+    }
+    for (index, name) in list.iter().enumerate() {
+        if !processors.contains(&name.as_str()) {
+            let problem = Problem::NotAllowed {
+                actual: format!("the processor {}", shown(name)),
+                suggestion: closest(name, processors.iter().copied()).map(str::to_owned),
+                allowed: processors.join(", "),
+            };
+            pipeline.report("processors", problem);
+        } else if list[..index].contains(name) {
+            let reason = format!("the processor {name:?} is listed twice");
+            pipeline.report("processors", Problem::Conflict { reason });
+        }
+    }
+}
+
+/// Reports at `key` a pipeline that there is not.
+pub(super) fn check_pipeline(
+    key: &str,
+    section: &Section<'_>,
+    name: &str,
+    named: &BTreeMap<String, Vec<String>>,
+) {
+    if !named.contains_key(name) {
+        let names = || named.keys().map(String::as_str);
+        let problem = Problem::NotAllowed {
+            actual: format!("the pipeline {}", shown(name)),
+            suggestion: closest(name, names()).map(str::to_owned),
+            allowed: names().collect::<Vec<_>>().join(", "),
+        };
+        section.findings().report_key(key, problem);
+    }
+}
+
+/// Whether `name` may name something: it turns up in dialplans, metrics and file names.
+pub(super) fn is_name(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+}

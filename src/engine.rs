@@ -1,0 +1,439 @@
+//! One call: its leg and its chain, driven from outside.
+//!
+//! The engine has no I/O and no clock. A driver hands it one [`Input`] at a time together with the
+//! time of now, then drains [`Engine::poll_output`] until that says when to wake it next. An earlier
+//! `now` than before is taken for the latest one; a wake too early does nothing.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use crate::audio::{AudioFrame, Origin, Position, Ptime, SampleRate};
+use crate::call::{CallInfo, EndReason, Transport};
+use crate::event::{Event, EventKind};
+use crate::media::{
+    AudioSocketLeg, CallStats, Leg, MediaSettings, Pacer, PacketizerSeed, Playout, RtpLeg, Uplink,
+};
+use crate::processor::{Chain, Context, End, Pipeline, Request};
+
+/// What can happen to an engine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Input<'a> {
+    /// A datagram came for this call.
+    Datagram {
+        /// Where it came from.
+        from: SocketAddr,
+        /// What it holds.
+        bytes: &'a [u8],
+    },
+    /// Bytes of the call's stream came.
+    Stream(&'a [u8]),
+    /// The peer closed the call's stream.
+    StreamClosed,
+    /// What was sent last did not leave this machine.
+    TransmitFailed,
+    /// Somebody wants something of the call.
+    Command(Command),
+    /// Time passed.
+    Timeout,
+}
+
+/// What can be wanted of a call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Command {
+    /// Receive from and send to this address, and no other.
+    SetPeer(SocketAddr),
+    /// End the call.
+    End(EndReason),
+}
+
+/// What an engine wants done.
+#[derive(Debug)]
+pub enum Output<'a> {
+    /// Send these bytes to the peer: one datagram, or one write.
+    Transmit(&'a [u8]),
+    /// Tell this.
+    Event(Event),
+    /// Nothing until then, or until the next input.
+    Wait(Option<Instant>),
+    /// The call is over: drop the engine, close its stream.
+    Ended,
+}
+
+/// When a call began, on both clocks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Epoch {
+    /// On the steady clock.
+    pub instant: Instant,
+    /// On the wall clock: time since the Unix epoch.
+    pub wall: Duration,
+}
+
+/// One call's leg and chain.
+#[derive(Debug)]
+pub struct Engine {
+    info: CallInfo,
+    settings: MediaSettings,
+    pipeline: Pipeline,
+    leg: Leg,
+    serving: Option<Serving>,
+    pacer: Option<Pacer>,
+    events: EventLog,
+    stats: CallStats,
+    now: Instant,
+    last_media: Instant,
+    media_seen: bool,
+    silence_told: bool,
+    frame: Vec<i16>,
+    tx: Vec<u8>,
+    state: State,
+}
+
+/// What exists once the call's sample rate is known.
+#[derive(Debug)]
+struct Serving {
+    chain: Chain,
+    playout: Playout,
+    requests: Vec<Request>,
+}
+
+#[derive(Debug)]
+struct EventLog {
+    epoch: Epoch,
+    queue: VecDeque<Event>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    Running,
+    /// Over; `tx` holds a last word for the peer.
+    Farewell,
+    Ended,
+}
+
+impl Engine {
+    /// A call over RTP in `info.format`. It receives and sends nothing before
+    /// [`Command::SetPeer`].
+    ///
+    /// # Panics
+    /// Where `info` has no format.
+    #[must_use]
+    pub fn rtp(
+        epoch: Epoch,
+        info: CallInfo,
+        pipeline: Pipeline,
+        settings: MediaSettings,
+        seed: PacketizerSeed,
+    ) -> Self {
+        let format = info.format.expect("a call over RTP has a format from its start");
+        let leg = RtpLeg::new(format, epoch.instant, &settings, seed);
+        Self::new(epoch, info, pipeline, settings, Leg::Rtp(Box::new(leg)))
+    }
+
+    /// A call over AudioSocket, behind its UUID frame. Frames of more than `max_frame_bytes` end
+    /// it. Where `info` has no format, the first frame of audio decides.
+    #[must_use]
+    pub fn audiosocket(
+        epoch: Epoch,
+        info: CallInfo,
+        pipeline: Pipeline,
+        settings: MediaSettings,
+        max_frame_bytes: usize,
+    ) -> Self {
+        let leg = AudioSocketLeg::new(info.sample_rate(), epoch.instant, max_frame_bytes);
+        let mut engine =
+            Self::new(epoch, info, pipeline, settings, Leg::AudioSocket(Box::new(leg)));
+        engine.start_pacer();
+        engine
+    }
+
+    fn new(
+        epoch: Epoch,
+        info: CallInfo,
+        pipeline: Pipeline,
+        settings: MediaSettings,
+        leg: Leg,
+    ) -> Self {
+        let transport = info.transport;
+        let mut engine = Self {
+            info,
+            settings,
+            pipeline,
+            leg,
+            serving: None,
+            pacer: None,
+            events: EventLog { epoch, queue: VecDeque::new() },
+            stats: CallStats::default(),
+            now: epoch.instant,
+            last_media: epoch.instant,
+            media_seen: false,
+            silence_told: false,
+            frame: Vec::new(),
+            tx: Vec::new(),
+            state: State::Running,
+        };
+        engine.tell(EventKind::CallStarted { transport });
+        engine.receive();
+        engine
+    }
+
+    /// The call's description; its format is filled in once known.
+    #[must_use]
+    pub fn info(&self) -> &CallInfo {
+        &self.info
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn stats(&self) -> &CallStats {
+        &self.stats
+    }
+
+    /// How the call's audio travels.
+    #[must_use]
+    pub fn transport(&self) -> Transport {
+        self.info.transport
+    }
+
+    /// Takes one input. Drain [`Self::poll_output`] after it.
+    pub fn handle_input(&mut self, now: Instant, input: Input<'_>) {
+        self.now = self.now.max(now);
+        if self.state != State::Running {
+            return;
+        }
+        match input {
+            Input::Datagram { from, bytes } => {
+                self.leg.handle_datagram(self.now, from, bytes, &mut self.stats);
+                self.receive();
+            }
+            Input::Stream(mut bytes) => {
+                while !bytes.is_empty() && self.state == State::Running {
+                    let taken = self.leg.handle_stream(bytes);
+                    bytes = &bytes[taken..];
+                    self.receive();
+                }
+            }
+            Input::StreamClosed => self.end(EndReason::PeerClosed),
+            Input::TransmitFailed => {
+                self.stats.packets_sent = self.stats.packets_sent.saturating_sub(1);
+                self.stats.frames_skipped += 1;
+            }
+            Input::Command(Command::SetPeer(peer)) => {
+                if let Leg::Rtp(leg) = &mut self.leg {
+                    leg.set_peer(peer);
+                    self.start_pacer();
+                }
+            }
+            Input::Command(Command::End(reason)) => self.end(reason),
+            Input::Timeout => self.receive(),
+        }
+        if self.state == State::Running {
+            self.watch_media();
+        }
+    }
+
+    /// What is to be done next. Call it until it answers [`Output::Wait`] or [`Output::Ended`].
+    pub fn poll_output(&mut self) -> Output<'_> {
+        if let Some(event) = self.events.queue.pop_front() {
+            return Output::Event(event);
+        }
+        match self.state {
+            State::Running => {
+                if self.tick() {
+                    return Output::Transmit(&self.tx);
+                }
+                match self.events.queue.pop_front() {
+                    Some(event) => Output::Event(event),
+                    None => Output::Wait(self.wake()),
+                }
+            }
+            State::Farewell => {
+                self.state = State::Ended;
+                Output::Transmit(&self.tx)
+            }
+            State::Ended => Output::Ended,
+        }
+    }
+
+    /// Takes all that the leg has, and carries out what the chain wants.
+    fn receive(&mut self) {
+        let mut ended = None;
+        while let Some(uplink) = self.leg.poll(self.now, &mut self.stats) {
+            match uplink {
+                Uplink::Format(format) => {
+                    let rate = format.sample_rate();
+                    self.info.format = Some(format);
+                    self.serving = Some(Serving {
+                        chain: self.pipeline.build(&self.info, rate),
+                        playout: Playout::new(rate, Ptime::MS_20, self.settings.playout_max_queue),
+                        requests: Vec::new(),
+                    });
+                }
+                Uplink::Frame(mut frame) => {
+                    let now = self.events.position(self.now, frame.rate);
+                    if frame.origin == Origin::Real {
+                        self.last_media = self.now;
+                        self.silence_told = false;
+                        if let (false, Some(format)) = (self.media_seen, self.info.format) {
+                            self.media_seen = true;
+                            let ready = EventKind::MediaReady { format };
+                            Serving::tell(&mut self.serving, &mut self.events, self.now, ready);
+                        }
+                    }
+                    if let Some((chain, mut cx)) = Serving::parts(&mut self.serving, now) {
+                        chain.uplink(&mut frame, &mut cx);
+                    }
+                }
+                Uplink::Late(frame) => {
+                    let now = self.events.position(self.now, frame.rate);
+                    if let Some((chain, mut cx)) = Serving::parts(&mut self.serving, now) {
+                        chain.late(&frame, &mut cx);
+                    }
+                }
+                Uplink::FormatMismatch { expected, actual } => {
+                    self.tell(EventKind::FormatMismatch { expected, actual });
+                }
+                Uplink::Digit(digit) => self.tell(EventKind::Dtmf { digit }),
+                Uplink::Ended(reason) => {
+                    ended = Some(reason);
+                    break;
+                }
+            }
+        }
+        self.settle();
+        if let Some(reason) = ended {
+            self.end(reason);
+        }
+    }
+
+    /// Carries out what processors asked for, and tells the marks that are due.
+    ///
+    /// What a processor asks for while it hears of an event waits for the next turn, so that two
+    /// processors cannot keep each other busy for ever.
+    fn settle(&mut self) {
+        let Some(serving) = &mut self.serving else { return };
+        let asked = serving.requests.len();
+        for _ in 0..asked {
+            let Some(serving) = &mut self.serving else { return };
+            match serving.requests.remove(0) {
+                Request::Emit(kind) => self.tell(kind),
+                Request::Hangup => return self.end(EndReason::Processor),
+            }
+        }
+        while let Some(name) = self.serving.as_mut().and_then(|s| s.playout.pop_mark()) {
+            self.tell(EventKind::Mark { name });
+        }
+    }
+
+    /// Makes the frame that is due, if one is; true where `tx` holds something to send.
+    fn tick(&mut self) -> bool {
+        while let Some(tick) = self.pacer.as_mut().and_then(|pacer| pacer.tick(self.now)) {
+            let rate = self.leg.send_rate();
+            let count = Ptime::MS_20.samples(rate);
+            self.stats.frames_skipped += u64::from(tick.skipped);
+            self.leg.skip(count * tick.skipped as usize);
+            self.frame.clear();
+            self.frame.resize(count, 0);
+            let mut origin = Origin::Silence;
+            let mut drained = false;
+            let now = self.events.position(self.now, rate);
+            if let Some(serving) = &mut self.serving {
+                let pulled = serving.playout.pull(&mut self.frame);
+                drained = pulled.drained;
+                if pulled.queued_samples > 0 {
+                    origin = Origin::Real;
+                }
+            }
+            if let Some((chain, mut cx)) = Serving::parts(&mut self.serving, now) {
+                let position = tick.position(rate);
+                let mut frame = AudioFrame { samples: &mut self.frame, rate, position, origin };
+                chain.downlink(&mut frame, &mut cx);
+            }
+            let sent = self.leg.send(&self.frame, origin != Origin::Silence, &mut self.tx);
+            self.stats.packets_sent += u64::from(sent);
+            if drained {
+                self.tell(EventKind::PlaybackDone);
+            }
+            self.settle();
+            if sent {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn start_pacer(&mut self) {
+        if self.pacer.is_none() {
+            self.pacer = Some(Pacer::new(Ptime::MS_20, self.events.epoch.instant, self.now));
+        }
+    }
+
+    fn watch_media(&mut self) {
+        let silent = self.now.saturating_duration_since(self.last_media);
+        let due = |limit: Duration| !limit.is_zero() && silent >= limit;
+        if due(self.settings.end_after) {
+            self.end(EndReason::NoMedia);
+        } else if due(self.settings.no_media_after) && !self.silence_told {
+            self.silence_told = true;
+            let silent_ms = u64::try_from(silent.as_millis()).unwrap_or(u64::MAX);
+            self.tell(EventKind::NoMedia { silent_ms });
+        }
+    }
+
+    fn wake(&self) -> Option<Instant> {
+        let after = |limit: Duration| (!limit.is_zero()).then(|| self.last_media + limit);
+        let report = if self.silence_told { None } else { after(self.settings.no_media_after) };
+        let tick = self.pacer.as_ref().map(Pacer::next);
+        [tick, self.leg.wake(), report, after(self.settings.end_after)].into_iter().flatten().min()
+    }
+
+    /// Tells an event to the chain and to the outside.
+    fn tell(&mut self, kind: EventKind) {
+        Serving::tell(&mut self.serving, &mut self.events, self.now, kind);
+    }
+
+    fn end(&mut self, reason: EndReason) {
+        if self.state != State::Running {
+            return;
+        }
+        self.state = if self.leg.hangup(&mut self.tx) { State::Farewell } else { State::Ended };
+        if let Some(serving) = &mut self.serving {
+            let duration = self.now.saturating_duration_since(self.events.epoch.instant);
+            serving.chain.finish(&self.info, &End { duration, stats: &self.stats });
+        }
+        let stats = Box::new(self.stats);
+        self.events.push(self.now, EventKind::CallEnded { reason, stats });
+    }
+}
+
+impl Serving {
+    fn parts(
+        serving: &mut Option<Self>,
+        now: Position,
+    ) -> Option<(&mut Chain, Context<'_>)> {
+        let Self { chain, playout, requests } = serving.as_mut()?;
+        Some((chain, Context { now, playout, requests }))
+    }
+
+    fn tell(serving: &mut Option<Self>, events: &mut EventLog, now: Instant, kind: EventKind) {
+        if let Some(rate) = serving.as_ref().map(|serving| serving.playout.rate()) {
+            let position = events.position(now, rate);
+            if let Some((chain, mut cx)) = Self::parts(serving, position) {
+                chain.event(&kind, &mut cx);
+            }
+        }
+        events.push(now, kind);
+    }
+}
+
+impl EventLog {
+    fn position(&self, now: Instant, rate: SampleRate) -> Position {
+        Position(rate.samples_in(now.saturating_duration_since(self.epoch.instant)))
+    }
+
+    fn push(&mut self, now: Instant, kind: EventKind) {
+        let media_time = now.saturating_duration_since(self.epoch.instant);
+        let wall_time = self.epoch.wall + media_time;
+        self.queue.push_back(Event { media_time, wall_time, kind });
+    }
+}

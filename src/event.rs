@@ -1,0 +1,112 @@
+//! What happens in a call, as one typed enum with a JSON form.
+//!
+//! Events of one call come in order. Each carries its media time (since the call's start) and the
+//! wall-clock time. The JSON form is the serde form: an object with `media_ms`, `wall_ms`, `type`
+//! and the variant's fields, as in
+//! `{"media_ms":1240,"wall_ms":1763689200123,"type":"mark","name":"greeting"}`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+use crate::audio::MediaFormat;
+use crate::call::{CallId, EndReason, Transport};
+use crate::media::CallStats;
+
+/// One event of one call.
+#[derive(Clone, Debug, Serialize)]
+pub struct Event {
+    /// Time since the call's start.
+    #[serde(rename = "media_ms", serialize_with = "millis")]
+    pub media_time: Duration,
+    /// Time since the Unix epoch.
+    #[serde(rename = "wall_ms", serialize_with = "millis")]
+    pub wall_time: Duration,
+    /// What happened.
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+/// An event together with its call, as it leaves a shard.
+#[derive(Clone, Debug, Serialize)]
+pub struct CallEvent {
+    /// The call.
+    pub call: CallId,
+    /// What happened in it.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// What can happen in a call.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum EventKind {
+    /// The call has a leg; no audio yet.
+    CallStarted {
+        /// How its audio travels.
+        transport: Transport,
+    },
+    /// The first frame of the caller's audio arrived.
+    MediaReady {
+        /// Format on the wire.
+        format: MediaFormat,
+    },
+    /// The peer sends another format than the one asked for; told once per call, counted always.
+    FormatMismatch {
+        /// The format asked for.
+        expected: MediaFormat,
+        /// RTP payload type or AudioSocket kind that came instead.
+        actual: u8,
+    },
+    /// A DTMF digit of the caller.
+    Dtmf {
+        /// `0` to `9`, `*`, `#`, `A` to `D`.
+        digit: char,
+    },
+    /// The last sample before a mark has been sent.
+    Mark {
+        /// The name given to the mark.
+        name: String,
+    },
+    /// Queued audio was thrown away.
+    Cleared {
+        /// How much of the audio queued since the queue was last empty had been sent.
+        played_ms: u64,
+        /// How much was thrown away.
+        discarded_ms: u64,
+    },
+    /// The playout queue ran empty: all that was queued has been sent.
+    PlaybackDone,
+    /// The recorder stopped before the call did.
+    RecordingFailed {
+        /// The file that holds what was recorded until then.
+        path: PathBuf,
+        /// What went wrong.
+        error: String,
+    },
+    /// A recording is complete on disk.
+    RecordingDone {
+        /// The WAV file; its JSON file stands beside it.
+        path: PathBuf,
+        /// Length of the recording.
+        duration_ms: u64,
+    },
+    /// Nothing has come from the peer for a while.
+    NoMedia {
+        /// For how long.
+        silent_ms: u64,
+    },
+    /// The call is over: its last event, but for [`EventKind::RecordingDone`] and
+    /// [`EventKind::RecordingFailed`].
+    CallEnded {
+        /// Why.
+        reason: EndReason,
+        /// What was counted.
+        stats: Box<CallStats>,
+    },
+}
+
+fn millis<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,165 @@
+use std::time::Instant;
+
+use super::{CallStats, Rejected, Uplink};
+use crate::audio::{AudioFrame, MediaFormat, Origin, Position, SampleRate};
+use crate::call::EndReason;
+use crate::dsp::l16;
+use crate::wire::audiosocket::{encode_audio, encode_hangup};
+use crate::wire::{AudioSocketError, AudioSocketFrame, FrameDecoder, Kind};
+
+/// One call's AudioSocket stream behind its UUID frame, both directions.
+///
+/// TCP orders and repeats, so there is no jitter buffer: a frame goes through when it arrives, and
+/// lies right behind the one before it.
+#[derive(Debug)]
+pub struct AudioSocketLeg {
+    decoder: FrameDecoder,
+    /// The rate asked for, or that of the first frame where nobody asked.
+    rate: Option<SampleRate>,
+    epoch: Instant,
+    end: Option<Position>,
+    samples: Vec<i16>,
+    /// `samples` hold a frame that nobody had yet.
+    pending: bool,
+    format_told: bool,
+    mismatch_told: bool,
+    closed: bool,
+}
+
+/// What one step of the decoder came to.
+enum Step {
+    /// There is no whole frame.
+    Starved,
+    /// A frame was used up, or lies in `samples` now.
+    Taken,
+    /// There is something to tell.
+    Tell(Uplink<'static>),
+}
+
+impl AudioSocketLeg {
+    /// A leg of a call that began at `epoch`. Without a `rate`, the first frame decides.
+    #[must_use]
+    pub fn new(rate: Option<SampleRate>, epoch: Instant, max_frame_bytes: usize) -> Self {
+        Self {
+            decoder: FrameDecoder::new(max_frame_bytes),
+            rate,
+            epoch,
+            end: None,
+            samples: Vec::new(),
+            pending: false,
+            format_told: false,
+            mismatch_told: false,
+            closed: false,
+        }
+    }
+
+    /// Rate of what we send: the call's own, and 8 kHz until that is known.
+    pub(super) fn send_rate(&self) -> SampleRate {
+        self.rate.unwrap_or(SampleRate::HZ_8000)
+    }
+
+    pub(super) fn handle_stream(&mut self, bytes: &[u8]) -> usize {
+        if self.closed { bytes.len() } else { self.decoder.feed(bytes) }
+    }
+
+    pub(super) fn poll(&mut self, now: Instant, stats: &mut CallStats) -> Option<Uplink<'_>> {
+        while !self.closed {
+            if let (Some(rate), false) = (self.rate, self.format_told) {
+                self.format_told = true;
+                return Some(Uplink::Format(MediaFormat::Slin(rate)));
+            }
+            if self.pending {
+                return Some(Uplink::Frame(self.frame(now, stats)));
+            }
+            match self.step(stats) {
+                Step::Starved => return None,
+                Step::Taken => {}
+                Step::Tell(uplink) => return Some(uplink),
+            }
+        }
+        None
+    }
+
+    pub(super) fn send(&mut self, samples: &[i16], out: &mut Vec<u8>) {
+        encode_audio(self.send_rate(), samples, out);
+    }
+
+    pub(super) fn hangup(&mut self, out: &mut Vec<u8>) -> bool {
+        let open = !self.closed;
+        self.closed = true;
+        if open {
+            encode_hangup(out);
+        }
+        open
+    }
+
+    fn frame(&mut self, now: Instant, stats: &mut CallStats) -> AudioFrame<'_> {
+        self.pending = false;
+        stats.packets_received += 1;
+        let rate = self.send_rate();
+        let arrival = rate.samples_in(now.saturating_duration_since(self.epoch));
+        let position = self.end.unwrap_or(Position(arrival));
+        self.end = Some(position.plus(self.samples.len()));
+        AudioFrame { samples: &mut self.samples, rate, position, origin: Origin::Real }
+    }
+
+    fn step(&mut self, stats: &mut CallStats) -> Step {
+        match self.decoder.next() {
+            Ok(None) => Step::Starved,
+            Ok(Some(AudioSocketFrame::Audio { rate, payload })) => {
+                let expected = *self.rate.get_or_insert(rate);
+                if rate != expected {
+                    stats.rejected.count(Rejected::PayloadType);
+                    return self.mismatch(expected, rate);
+                }
+                self.samples.resize(payload.len() / 2, 0);
+                l16::decode_le(payload, &mut self.samples);
+                self.pending = true;
+                Step::Taken
+            }
+            Ok(Some(AudioSocketFrame::Dtmf(byte))) => {
+                let digit = char::from(byte).to_ascii_uppercase();
+                if matches!(digit, '0'..='9' | 'A'..='D' | '*' | '#') {
+                    return Step::Tell(Uplink::Digit(digit));
+                }
+                stats.rejected.count(Rejected::Malformed);
+                Step::Taken
+            }
+            Ok(Some(AudioSocketFrame::Hangup)) => {
+                self.closed = true;
+                Step::Tell(Uplink::Ended(EndReason::PeerHangup))
+            }
+            Ok(Some(AudioSocketFrame::Error { .. })) => {
+                stats.rejected.count(Rejected::PeerError);
+                Step::Taken
+            }
+            Ok(Some(AudioSocketFrame::Uuid(_) | AudioSocketFrame::Unknown { .. })) => {
+                stats.rejected.count(Rejected::Unexpected);
+                Step::Taken
+            }
+            Err(error) => {
+                stats.rejected.count(match error {
+                    AudioSocketError::AudioEmpty | AudioSocketError::AudioOdd { .. } => {
+                        Rejected::PayloadSize
+                    }
+                    _ => Rejected::Malformed,
+                });
+                if error.is_fatal() {
+                    self.closed = true;
+                    return Step::Tell(Uplink::Ended(EndReason::ProtocolError));
+                }
+                Step::Taken
+            }
+        }
+    }
+
+    fn mismatch(&mut self, expected: SampleRate, actual: SampleRate) -> Step {
+        if std::mem::replace(&mut self.mismatch_told, true) {
+            return Step::Taken;
+        }
+        Step::Tell(Uplink::FormatMismatch {
+            expected: MediaFormat::Slin(expected),
+            actual: Kind::Audio(actual).byte(),
+        })
+    }
+}

@@ -1,0 +1,18 @@
+use std::fmt::Debug;
+use std::time::Duration;
+
+/// Says how long packets wait for the ones missing before them.
+pub trait DelayPolicy: Debug {
+    /// The wait, counted from the arrival of the first packet behind the hole.
+    fn wait(&self) -> Duration;
+}
+
+/// The same wait at every hole.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FixedWait(pub Duration);
+
+impl DelayPolicy for FixedWait {
+    fn wait(&self) -> Duration {
+        self.0
+    }
+}

@@ -1,0 +1,27 @@
+//! One leg's two directions, as state machines without I/O.
+//!
+//! Uplink: source check → jitter buffer → decode → place in the call's time. Downlink: playout
+//! queue → encode → packetize, at the pace of a clock with absolute deadlines.
+
+mod audiosocket_leg;
+pub mod jitter;
+mod leg;
+mod pacer;
+mod packetizer;
+mod playout;
+mod rtp_leg;
+mod settings;
+mod source;
+mod stats;
+mod timeline;
+
+pub use audiosocket_leg::AudioSocketLeg;
+pub use leg::{Leg, Uplink};
+pub use pacer::{Pacer, Tick};
+pub use packetizer::{Packetizer, PacketizerSeed};
+pub use playout::{Cleared, Playout, Pulled};
+pub use rtp_leg::RtpLeg;
+pub use settings::{MediaSettings, SilencePolicy};
+pub use source::{SourceCheck, Verdict};
+pub use stats::{CallStats, Rejected, Rejections};
+pub use timeline::Timeline;

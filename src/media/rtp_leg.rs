@@ -1,0 +1,359 @@
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::jitter::{Arrival, FixedWait, JitterBuffer, Popped};
+use super::{
+    CallStats, MediaSettings, Packetizer, PacketizerSeed, Rejected, SilencePolicy, SourceCheck,
+    Timeline, Uplink, Verdict,
+};
+use crate::audio::{AudioFrame, MediaFormat, Origin, Position};
+use crate::dsp::{HalfBand, g711, l16};
+use crate::wire::{ExtTs, RtpPacket, SeqExtender, TsExtender};
+
+/// Payload types that travel in a stream beside its audio: comfort noise (RFC 3389), and
+/// telephone-event by convention (RFC 4733). They hold a sequence number and carry no samples.
+const SIDE_PAYLOAD_TYPES: [u8; 2] = [13, 101];
+
+/// Most frames made up for one hole: 200 ms at 20 ms. The rest of a longer hole stays a gap.
+const MAX_CONCEALED: u64 = 10;
+
+/// One call's RTP, both directions.
+#[derive(Debug)]
+pub struct RtpLeg {
+    format: MediaFormat,
+    peer: Option<SocketAddr>,
+    source: SourceCheck,
+    seq: SeqExtender,
+    ts: TsExtender,
+    jitter: JitterBuffer,
+    timeline: Timeline,
+    late_window: u64,
+    wake: Option<Instant>,
+    /// Decoded samples of the frame in hand.
+    samples: Vec<i16>,
+    ready: Option<Ready>,
+    concealed_frames_due: u64,
+    /// Length of the latest frame: what a missing one is taken to have had.
+    frame_samples: usize,
+    /// A packet that may be the first of a new stream, or waits for its forerunner to be used.
+    held: Vec<u8>,
+    held_is_next: bool,
+    format_told: bool,
+    mismatch: Option<u8>,
+    mismatch_told: bool,
+    packetizer: Packetizer,
+    silence: SilencePolicy,
+    /// What we send, where Asterisk takes only half of the call's rate back.
+    halved: Option<(HalfBand, Vec<i16>)>,
+    payload: Vec<u8>,
+}
+
+/// A frame that lies decoded in `samples`.
+#[derive(Clone, Copy, Debug)]
+struct Ready {
+    position: Position,
+    late: bool,
+}
+
+impl RtpLeg {
+    /// A leg in `format` of a call that began at `epoch`. Nothing is received or sent until
+    /// [`Self::set_peer`].
+    ///
+    /// What is sent goes out in the format that Asterisk takes back for it
+    /// ([`MediaFormat::returned_over_rtp`]).
+    #[must_use]
+    pub fn new(
+        format: MediaFormat,
+        epoch: Instant,
+        settings: &MediaSettings,
+        seed: PacketizerSeed,
+    ) -> Self {
+        let rate = format.sample_rate();
+        let returned = format.returned_over_rtp();
+        Self {
+            format,
+            peer: None,
+            source: SourceCheck::default(),
+            seq: SeqExtender::new(),
+            ts: TsExtender::new(),
+            jitter: JitterBuffer::new(
+                settings.jitter_capacity_packets,
+                FixedWait(settings.jitter_max_wait),
+            ),
+            timeline: Timeline::new(rate, format.clock_rate(), epoch),
+            late_window: rate.samples_in(settings.late_window),
+            wake: None,
+            samples: Vec::new(),
+            ready: None,
+            concealed_frames_due: 0,
+            frame_samples: 0,
+            held: Vec::new(),
+            held_is_next: false,
+            format_told: false,
+            mismatch: None,
+            mismatch_told: false,
+            packetizer: Packetizer::new(returned, seed),
+            silence: settings.silence,
+            halved: (returned.sample_rate() != rate).then(Default::default),
+            payload: Vec::new(),
+        }
+    }
+
+    /// The format of both directions.
+    #[must_use]
+    pub fn format(&self) -> MediaFormat {
+        self.format
+    }
+
+    /// The address that the call is locked to.
+    #[must_use]
+    pub fn peer(&self) -> Option<SocketAddr> {
+        self.peer
+    }
+
+    /// Locks the call to an address.
+    pub fn set_peer(&mut self, peer: SocketAddr) {
+        self.peer = Some(peer);
+    }
+
+    pub(super) fn handle_datagram(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        datagram: &[u8],
+        stats: &mut CallStats,
+    ) {
+        if self.peer != Some(from) {
+            stats.rejected.count(Rejected::ForeignSource);
+            return;
+        }
+        let packet = match RtpPacket::parse(datagram) {
+            Ok(packet) => packet,
+            Err(_) => return stats.rejected.count(Rejected::Malformed),
+        };
+        if let Err(reason) = self.check_payload(&packet) {
+            return stats.rejected.count(reason);
+        }
+        match self.source.check(packet.ssrc(), packet.seq()) {
+            Verdict::Accept => {
+                self.drop_held(stats);
+                self.accept(now, &packet, stats);
+            }
+            Verdict::Hold => {
+                self.drop_held(stats);
+                self.held.extend_from_slice(datagram);
+            }
+            Verdict::Restart => self.restart(now, datagram, stats),
+        }
+    }
+
+    pub(super) fn poll(&mut self, now: Instant, stats: &mut CallStats) -> Option<Uplink<'_>> {
+        if !self.format_told {
+            self.format_told = true;
+            return Some(Uplink::Format(self.format));
+        }
+        if let Some(actual) = self.mismatch.take() {
+            return Some(Uplink::FormatMismatch { expected: self.format, actual });
+        }
+        while self.ready.is_none() && self.concealed_frames_due == 0 {
+            if self.held_is_next {
+                self.take_held(now, stats);
+            } else if !self.pop(now, stats) {
+                return None;
+            }
+        }
+        let rate = self.format.sample_rate();
+        let (position, origin, late) = match self.ready.take() {
+            Some(Ready { position, late }) => (position, Origin::Real, late),
+            None => {
+                self.concealed_frames_due -= 1;
+                stats.frames_concealed += 1;
+                self.samples.clear();
+                self.samples.resize(self.frame_samples, 0);
+                (self.timeline.take(self.frame_samples), Origin::Concealed, false)
+            }
+        };
+        let frame = AudioFrame { samples: &mut self.samples, rate, position, origin };
+        Some(if late { Uplink::Late(frame) } else { Uplink::Frame(frame) })
+    }
+
+    pub(super) fn wake(&self) -> Option<Instant> {
+        self.wake
+    }
+
+    pub(super) fn send(&mut self, samples: &[i16], audible: bool, out: &mut Vec<u8>) -> bool {
+        let ticks = self.ticks(samples.len());
+        if !audible && self.silence == SilencePolicy::Suppress {
+            self.packetizer.pause(ticks);
+            return false;
+        }
+        let samples = match &mut self.halved {
+            Some((filter, halved)) => {
+                filter.process(samples, halved);
+                halved
+            }
+            None => samples,
+        };
+        self.payload.resize(samples.len() * self.format.bytes_per_sample(), 0);
+        match self.format {
+            MediaFormat::Ulaw => g711::ulaw_encode(samples, &mut self.payload),
+            MediaFormat::Alaw => g711::alaw_encode(samples, &mut self.payload),
+            MediaFormat::Slin(_) => l16::encode_be(samples, &mut self.payload),
+        };
+        self.packetizer.packet(&self.payload, ticks, out);
+        true
+    }
+
+    pub(super) fn skip(&mut self, samples: usize) {
+        self.packetizer.skip(self.ticks(samples));
+    }
+
+    /// Ticks of our own RTP clock in so many samples of the call.
+    fn ticks(&self, samples: usize) -> u32 {
+        let ticks = samples as u64 * u64::from(self.format.returned_over_rtp().clock_rate().hz())
+            / u64::from(self.format.sample_rate().hz());
+        u32::try_from(ticks).expect("a frame is far shorter than the clock's circle")
+    }
+
+    fn check_payload(&mut self, packet: &RtpPacket<'_>) -> Result<(), Rejected> {
+        let payload_type = packet.payload_type().value();
+        if SIDE_PAYLOAD_TYPES.contains(&payload_type) {
+            return Ok(());
+        }
+        if !self.format.accepts_payload_type(payload_type) {
+            if !self.mismatch_told {
+                self.mismatch_told = true;
+                self.mismatch = Some(payload_type);
+            }
+            return Err(Rejected::PayloadType);
+        }
+        let bytes = packet.payload().len();
+        if bytes == 0 || !bytes.is_multiple_of(self.format.bytes_per_sample()) {
+            return Err(Rejected::PayloadSize);
+        }
+        Ok(())
+    }
+
+    fn accept(&mut self, now: Instant, packet: &RtpPacket<'_>, stats: &mut CallStats) {
+        let seq = self.seq.extend(packet.seq());
+        let ts = self.ts.extend(packet.timestamp());
+        let payload = if SIDE_PAYLOAD_TYPES.contains(&packet.payload_type().value()) {
+            &[]
+        } else {
+            packet.payload()
+        };
+        match self.jitter.push(now, seq, ts, payload) {
+            Arrival::Next { reordered } => {
+                stats.packets_reordered += u64::from(reordered);
+                stats.packets_received += 1;
+                self.use_packet(now, ts, payload, stats);
+            }
+            Arrival::Stored => stats.packets_received += 1,
+            Arrival::Late => self.use_late(ts, payload, stats),
+            Arrival::Duplicate => stats.rejected.count(Rejected::Duplicate),
+            Arrival::TooOld => stats.rejected.count(Rejected::TooLate),
+            Arrival::Overflow => stats.rejected.count(Rejected::Overflow),
+        }
+    }
+
+    /// Decodes the packet that is next in order.
+    fn use_packet(&mut self, now: Instant, ts: ExtTs, payload: &[u8], stats: &mut CallStats) {
+        if payload.is_empty() {
+            return;
+        }
+        self.decode(payload);
+        self.frame_samples = self.samples.len();
+        let place = self.timeline.place(now, ts, self.samples.len());
+        stats.timestamp_jumps += u64::from(place.jumped);
+        self.ready = Some(Ready { position: place.position, late: false });
+    }
+
+    /// Decodes a packet whose place was given up, where the archive still wants it.
+    fn use_late(&mut self, ts: ExtTs, payload: &[u8], stats: &mut CallStats) {
+        let end = self.timeline.end();
+        let in_window =
+            |position: &Position| end.0.saturating_sub(position.0) <= self.late_window;
+        let Some(position) = self.timeline.place_late(ts).filter(in_window) else {
+            return stats.rejected.count(Rejected::TooLate);
+        };
+        stats.packets_received += 1;
+        stats.packets_late += 1;
+        stats.packets_lost = stats.packets_lost.saturating_sub(1);
+        if !payload.is_empty() {
+            self.decode(payload);
+            self.ready = Some(Ready { position, late: true });
+        }
+    }
+
+    /// Moves on to the next packet or hole; false where there is none yet.
+    fn pop(&mut self, now: Instant, stats: &mut CallStats) -> bool {
+        self.wake = None;
+        match self.jitter.pop(now) {
+            Popped::Packet(stored) => {
+                self.use_packet(now, stored.ts, &stored.payload, stats);
+                self.jitter.recycle(stored);
+                true
+            }
+            Popped::Hole { packets, until } => {
+                stats.packets_lost += packets;
+                let frame = self.frame_samples.max(1) as u64;
+                let missing = packets.min(self.timeline.gap_before(until) / frame);
+                self.concealed_frames_due = missing.min(MAX_CONCEALED);
+                true
+            }
+            Popped::Wait(until) => {
+                self.wake = Some(until);
+                false
+            }
+            Popped::Empty => false,
+        }
+    }
+
+    /// Follows the peer to a new stream, which the held packet began and `datagram` confirms.
+    fn restart(&mut self, now: Instant, datagram: &[u8], stats: &mut CallStats) {
+        stats.stream_restarts += 1;
+        let abandoned = self.jitter.waiting() as u64;
+        stats.packets_received -= abandoned;
+        stats.packets_lost += abandoned;
+        self.seq = SeqExtender::new();
+        self.ts = TsExtender::new();
+        self.jitter.restart();
+        self.timeline.restart();
+        let first = std::mem::take(&mut self.held);
+        self.take_datagram(now, &first, stats);
+        self.held = first;
+        self.held.clear();
+        self.held.extend_from_slice(datagram);
+        self.held_is_next = true;
+    }
+
+    fn take_held(&mut self, now: Instant, stats: &mut CallStats) {
+        self.held_is_next = false;
+        let held = std::mem::take(&mut self.held);
+        self.take_datagram(now, &held, stats);
+        self.held = held;
+        self.held.clear();
+    }
+
+    fn take_datagram(&mut self, now: Instant, datagram: &[u8], stats: &mut CallStats) {
+        let packet = RtpPacket::parse(datagram).expect("a held packet was parsed before");
+        self.accept(now, &packet, stats);
+    }
+
+    /// A held packet that was not confirmed belonged to no stream of ours.
+    fn drop_held(&mut self, stats: &mut CallStats) {
+        if !self.held.is_empty() {
+            self.held.clear();
+            stats.rejected.count(Rejected::ForeignSsrc);
+        }
+    }
+
+    fn decode(&mut self, payload: &[u8]) {
+        self.samples.resize(payload.len() / self.format.bytes_per_sample(), 0);
+        match self.format {
+            MediaFormat::Ulaw => g711::ulaw_decode(payload, &mut self.samples),
+            MediaFormat::Alaw => g711::alaw_decode(payload, &mut self.samples),
+            MediaFormat::Slin(_) => l16::decode_be(payload, &mut self.samples),
+        };
+    }
+}

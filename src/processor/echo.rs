@@ -1,0 +1,55 @@
+use std::time::Duration;
+
+use super::{Context, Processor, ProcessorFactory};
+use crate::audio::{AudioFrame, SampleRate};
+use crate::call::CallInfo;
+
+/// Settings of the echo.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EchoSettings {
+    /// Silence that is queued before the first echoed frame, so that packets which come a little
+    /// late leave no gap in the echo.
+    pub delay: Duration,
+}
+
+impl Default for EchoSettings {
+    fn default() -> Self {
+        Self { delay: Duration::from_millis(40) }
+    }
+}
+
+/// Makes processors that play the caller's audio back to the caller.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EchoFactory {
+    settings: EchoSettings,
+}
+
+impl EchoFactory {
+    /// A factory with these settings.
+    #[must_use]
+    pub fn new(settings: EchoSettings) -> Self {
+        Self { settings }
+    }
+}
+
+impl ProcessorFactory for EchoFactory {
+    fn create(&self, _call: &CallInfo, rate: SampleRate) -> Box<dyn Processor> {
+        let samples = usize::try_from(rate.samples_in(self.settings.delay)).unwrap_or(0);
+        Box::new(Echo { cushion: vec![0; samples] })
+    }
+}
+
+/// Plays every frame back, behind a cushion of silence whenever the queue had run empty.
+struct Echo {
+    cushion: Vec<i16>,
+}
+
+impl Processor for Echo {
+    fn uplink(&mut self, frame: &mut AudioFrame<'_>, cx: &mut Context<'_>) {
+        if cx.queued() == 0 {
+            cx.play(&self.cushion);
+        }
+        // What the queue has no room for is lost: an echo of a minute ago is of no use.
+        cx.play(frame.samples);
+    }
+}

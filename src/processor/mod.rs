@@ -1,0 +1,127 @@
+//! What happens to a call's audio: the [`Processor`] trait, the [`Chain`], and the processors.
+//!
+//! Processors run on the shard's thread, in the order of the pipeline, synchronously. They may
+//! neither block nor allocate per frame once warm; what needs a file or a socket keeps its other
+//! half in `runtime/`, behind a bounded queue.
+
+mod chain;
+mod echo;
+mod pipeline;
+pub mod recorder;
+
+use std::time::Duration;
+
+pub use chain::Chain;
+pub use echo::{EchoFactory, EchoSettings};
+pub use pipeline::{Pipeline, PipelineError, ProcessorFactory, Registry};
+
+use crate::audio::{AudioFrame, Position, SampleRate};
+use crate::call::CallInfo;
+use crate::event::EventKind;
+use crate::media::{CallStats, Cleared, Playout};
+
+/// One stage of a call's chain.
+///
+/// Built by its [`ProcessorFactory`] when the call's sample rate is known, dropped after
+/// [`Processor::finish`]. Every method has a default that does nothing.
+pub trait Processor: Send {
+    /// A frame of the caller's audio, in order of position, each position once.
+    ///
+    /// Samples may be changed in place for the processors that follow.
+    fn uplink(&mut self, frame: &mut AudioFrame<'_>, cx: &mut Context<'_>) {
+        let _ = (frame, cx);
+    }
+
+    /// A frame of the caller's audio that came after its place had been concealed.
+    ///
+    /// For archives only: [`Processor::uplink`] has had other samples for the same positions.
+    fn late(&mut self, frame: &AudioFrame<'_>, cx: &mut Context<'_>) {
+        let _ = (frame, cx);
+    }
+
+    /// A frame on its way to the caller, one per packet time, silence included.
+    fn downlink(&mut self, frame: &mut AudioFrame<'_>, cx: &mut Context<'_>) {
+        let _ = (frame, cx);
+    }
+
+    /// Something happened in the call.
+    fn event(&mut self, event: &EventKind, cx: &mut Context<'_>) {
+        let _ = (event, cx);
+    }
+
+    /// The call is over; the last call that a processor gets.
+    fn finish(&mut self, call: &CallInfo, end: &End<'_>) {
+        let _ = (call, end);
+    }
+}
+
+/// What a processor learns at the end of its call.
+#[derive(Debug)]
+pub struct End<'a> {
+    /// Length of the call.
+    pub duration: Duration,
+    /// What was counted.
+    pub stats: &'a CallStats,
+}
+
+/// What a processor may do while it handles a frame or an event.
+#[derive(Debug)]
+pub struct Context<'a> {
+    pub(crate) now: Position,
+    pub(crate) playout: &'a mut Playout,
+    pub(crate) requests: &'a mut Vec<Request>,
+}
+
+/// What processors asked of the engine; carried out after the chain has run.
+#[derive(Debug)]
+pub(crate) enum Request {
+    Emit(EventKind),
+    Hangup,
+}
+
+impl Context<'_> {
+    /// The media time of now: samples since the call's start.
+    #[must_use]
+    pub fn now(&self) -> Position {
+        self.now
+    }
+
+    /// The call's sample rate.
+    #[must_use]
+    pub fn rate(&self) -> SampleRate {
+        self.playout.rate()
+    }
+
+    /// Queues samples for the caller and returns how many were taken.
+    ///
+    /// Fewer than given are taken when the queue is full; the rest stays with the processor.
+    pub fn play(&mut self, samples: &[i16]) -> usize {
+        self.playout.push(samples)
+    }
+
+    /// Samples queued and not sent yet.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.playout.queued()
+    }
+
+    /// Asks for an [`EventKind::Mark`] when everything queued up to now has been sent.
+    pub fn mark(&mut self, name: &str) {
+        self.playout.mark(name);
+    }
+
+    /// Throws away all that is queued. Marks in it fire at once.
+    pub fn clear(&mut self) -> Cleared {
+        self.playout.clear()
+    }
+
+    /// Adds an event to the call's events.
+    pub fn emit(&mut self, event: EventKind) {
+        self.requests.push(Request::Emit(event));
+    }
+
+    /// Ends the call.
+    pub fn hangup(&mut self) {
+        self.requests.push(Request::Hangup);
+    }
+}

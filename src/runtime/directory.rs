@@ -1,0 +1,155 @@
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::mpsc::UnboundedSender;
+use uuid::Uuid;
+
+use crate::audio::MediaFormat;
+use crate::call::{CallId, CallInfo, Transport};
+use crate::event::CallEvent;
+use crate::processor::Pipeline;
+
+/// Where one call's events go: to whoever opened it.
+///
+/// Unbounded, so that the end of a call can never be lost; what a call may tell is bounded by its
+/// processors, and calls are bounded by the limits of the settings.
+pub type EventSink = UnboundedSender<CallEvent>;
+
+/// A call that the control side wants served.
+#[derive(Clone, Debug)]
+pub struct CallSpec {
+    /// What is known of it.
+    pub info: CallInfo,
+    /// What serves it.
+    pub pipeline: Pipeline,
+    /// Where its events go.
+    pub events: Option<EventSink>,
+}
+
+/// A call as it stands in a list.
+#[derive(Clone, Debug, Serialize)]
+pub struct CallSummary {
+    /// The call.
+    pub id: CallId,
+    /// How its audio travels.
+    pub transport: Transport,
+    /// Format on the wire; `None`: an AudioSocket peer decides.
+    pub format: Option<MediaFormat>,
+    /// The pipeline that serves it.
+    pub pipeline: String,
+    /// Asterisk's id of the caller's channel.
+    pub channel_id: Option<String>,
+    /// When it began, in milliseconds since the Unix epoch.
+    pub started_unix_ms: u64,
+}
+
+/// Which calls there are, and which AudioSocket connections are expected.
+///
+/// Locked when a call is opened, begins or ends; never per frame.
+#[derive(Debug)]
+pub(super) struct Directory {
+    entries: Mutex<Entries>,
+    /// Calls by shard.
+    load: Box<[AtomicUsize]>,
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    calls: HashMap<CallId, Entry>,
+    expected: HashMap<Uuid, CallSpec>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    shard: usize,
+    summary: CallSummary,
+}
+
+impl Directory {
+    pub(super) fn new(shards: usize) -> Self {
+        Self {
+            entries: Mutex::default(),
+            load: (0..shards).map(|_| AtomicUsize::new(0)).collect(),
+        }
+    }
+
+    /// The shard with the fewest calls.
+    pub(super) fn least_loaded(&self) -> usize {
+        let load = self.load.iter().map(|calls| calls.load(Ordering::Relaxed));
+        load.enumerate().min_by_key(|(_, calls)| *calls).map_or(0, |(shard, _)| shard)
+    }
+
+    /// Enters a call; false, and nothing done, where that transport has `limit` of them already.
+    pub(super) fn insert(
+        &self,
+        info: &CallInfo,
+        shard: usize,
+        started: Duration,
+        limit: usize,
+    ) -> bool {
+        let mut entries = self.lock();
+        let here = |entry: &&Entry| entry.summary.transport == info.transport;
+        if entries.calls.values().filter(here).count() >= limit {
+            return false;
+        }
+        let summary = CallSummary {
+            id: info.id,
+            transport: info.transport,
+            format: info.format,
+            pipeline: info.pipeline.to_string(),
+            channel_id: info.caller.as_ref().map(|caller| caller.channel_id.clone()),
+            started_unix_ms: u64::try_from(started.as_millis()).unwrap_or(u64::MAX),
+        };
+        if entries.calls.insert(info.id, Entry { shard, summary }).is_none() {
+            self.load[shard].fetch_add(1, Ordering::Relaxed);
+        }
+        true
+    }
+
+    /// Strikes a call that is over.
+    pub(super) fn remove(&self, call: CallId) {
+        if let Some(entry) = self.lock().calls.remove(&call) {
+            self.load[entry.shard].fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The shard that carries a call.
+    pub(super) fn shard_of(&self, call: CallId) -> Option<usize> {
+        self.lock().calls.get(&call).map(|entry| entry.shard)
+    }
+
+    /// Every call, oldest first.
+    pub(super) fn calls(&self) -> Vec<CallSummary> {
+        let mut calls: Vec<_> =
+            self.lock().calls.values().map(|entry| entry.summary.clone()).collect();
+        calls.sort_by_key(|call| call.id);
+        calls
+    }
+
+    /// How many calls there are.
+    pub(super) fn count(&self) -> usize {
+        self.lock().calls.len()
+    }
+
+    /// Announces an AudioSocket connection by its UUID, the call's id.
+    pub(super) fn expect(&self, spec: CallSpec) {
+        self.lock().expected.insert(spec.info.id.uuid(), spec);
+    }
+
+    /// Takes the announcement of a connection that has come, or that nobody waits for any more.
+    pub(super) fn take_expected(&self, uuid: Uuid) -> Option<CallSpec> {
+        self.lock().expected.remove(&uuid)
+    }
+
+    /// Takes every announcement.
+    pub(super) fn take_all_expected(&self) -> Vec<CallSpec> {
+        self.lock().expected.drain().map(|(_, spec)| spec).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,242 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+
+use crate::call::Transport;
+use crate::media::{CallStats, Rejected, Rejections};
+
+/// Why an AudioSocket connection was turned away.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[repr(usize)]
+pub enum Refused {
+    /// As many connections as allowed are there.
+    Full,
+    /// No UUID frame came in time.
+    UuidTimeout,
+    /// The first frame was no UUID.
+    NoUuid,
+    /// Nobody announced this UUID.
+    UnknownUuid,
+    /// The server is stopping.
+    Stopping,
+}
+
+impl Refused {
+    /// Every reason.
+    pub const ALL: [Self; 5] =
+        [Self::Full, Self::UuidTimeout, Self::NoUuid, Self::UnknownUuid, Self::Stopping];
+
+    /// The reason as a metric label.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::UuidTimeout => "uuid_timeout",
+            Self::NoUuid => "no_uuid",
+            Self::UnknownUuid => "unknown_uuid",
+            Self::Stopping => "stopping",
+        }
+    }
+}
+
+/// What is counted on the media side. Totals of running calls are brought up to date once a
+/// second.
+#[derive(Debug)]
+pub struct Metrics {
+    shards: Box<[ShardMetrics]>,
+    refused: [AtomicU64; Refused::ALL.len()],
+}
+
+/// What one shard counts.
+#[derive(Debug, Default)]
+pub(super) struct ShardMetrics {
+    published: Mutex<Totals>,
+}
+
+/// Sums over a shard's calls, those that ended and those that run.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Totals {
+    /// Calls that run, by transport.
+    pub(super) running: [u64; 2],
+    /// Calls that began, by transport.
+    pub(super) started: [u64; 2],
+    /// Calls given up after a panic.
+    pub(super) panicked: u64,
+    /// What the calls counted.
+    pub(super) media: CallStats,
+    /// What belonged to no call.
+    pub(super) stray: Rejections,
+}
+
+impl Totals {
+    /// Where a transport stands in the arrays.
+    pub(super) const fn index(transport: Transport) -> usize {
+        match transport {
+            Transport::Rtp => 0,
+            Transport::AudioSocket => 1,
+        }
+    }
+
+    fn add(&mut self, other: &Self) {
+        for index in 0..2 {
+            self.running[index] += other.running[index];
+            self.started[index] += other.started[index];
+        }
+        self.panicked += other.panicked;
+        self.media += &other.media;
+        self.stray += &other.stray;
+    }
+}
+
+impl ShardMetrics {
+    pub(super) fn publish(&self, totals: Totals) {
+        *lock(&self.published) = totals;
+    }
+}
+
+impl Metrics {
+    pub(super) fn new(shards: usize) -> Self {
+        Self {
+            shards: (0..shards).map(|_| ShardMetrics::default()).collect(),
+            refused: Default::default(),
+        }
+    }
+
+    pub(super) fn shard(&self, index: usize) -> &ShardMetrics {
+        &self.shards[index]
+    }
+
+    pub(super) fn refuse(&self, reason: Refused) {
+        self.refused[reason as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn totals(&self) -> Totals {
+        let mut sum = Totals::default();
+        for shard in &self.shards {
+            sum.add(&lock(&shard.published));
+        }
+        sum
+    }
+
+    /// What the calls counted, all together.
+    #[must_use]
+    pub fn media(&self) -> CallStats {
+        self.totals().media
+    }
+
+    /// What came to an RTP port and belonged to no call.
+    #[must_use]
+    pub fn stray(&self) -> Rejections {
+        self.totals().stray
+    }
+}
+
+/// Writes the families of the media side in the form of OpenMetrics.
+#[derive(Debug)]
+pub struct MediaCollector(pub std::sync::Arc<Metrics>);
+
+impl Collector for MediaCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let totals = self.0.totals();
+        let media = totals.media;
+        let by_transport = |counts: [u64; 2]| {
+            [Transport::Rtp, Transport::AudioSocket]
+                .map(|transport| ("transport", transport.label(), counts[Totals::index(transport)]))
+        };
+        let mut family = |name: &str, help: &str, kind, rows: &[(&str, &str, u64)]| {
+            let mut family = encoder.encode_descriptor(name, help, None, kind)?;
+            for (label, value, count) in rows {
+                let labels = [(*label, *value)];
+                let row = family.encode_family(&labels)?;
+                match kind {
+                    MetricType::Gauge => {
+                        ConstGauge::new(i64::try_from(*count).unwrap_or(i64::MAX)).encode(row)?;
+                    }
+                    _ => ConstCounter::new(*count).encode(row)?,
+                }
+            }
+            Ok::<(), std::fmt::Error>(())
+        };
+        family(
+            "sidetone_calls",
+            "Calls that run",
+            MetricType::Gauge,
+            &by_transport(totals.running),
+        )?;
+        family(
+            "sidetone_calls_started",
+            "Calls that began",
+            MetricType::Counter,
+            &by_transport(totals.started),
+        )?;
+        family(
+            "sidetone_packets",
+            "Packets of audio by what became of them",
+            MetricType::Counter,
+            &[
+                ("state", "received", media.packets_received),
+                ("state", "lost", media.packets_lost),
+                ("state", "late", media.packets_late),
+                ("state", "reordered", media.packets_reordered),
+                ("state", "sent", media.packets_sent),
+            ],
+        )?;
+        family(
+            "sidetone_frames",
+            "Frames that were not what the peer, or we, had meant to send",
+            MetricType::Counter,
+            &[
+                ("state", "concealed", media.frames_concealed),
+                ("state", "skipped", media.frames_skipped),
+            ],
+        )?;
+        family(
+            "sidetone_stream_changes",
+            "Breaks in a peer's stream that were followed",
+            MetricType::Counter,
+            &[
+                ("change", "restart", media.stream_restarts),
+                ("change", "timestamp_jump", media.timestamp_jumps),
+            ],
+        )?;
+        let reasons = |counts: Rejections| {
+            Rejected::ALL.map(|reason| ("reason", reason.label(), counts.of(reason)))
+        };
+        family(
+            "sidetone_rejected",
+            "What peers of calls sent and was dropped",
+            MetricType::Counter,
+            &reasons(media.rejected),
+        )?;
+        family(
+            "sidetone_stray",
+            "Datagrams that belonged to no call and were dropped",
+            MetricType::Counter,
+            &reasons(totals.stray),
+        )?;
+        let refused = Refused::ALL.map(|reason| {
+            ("reason", reason.label(), self.0.refused[reason as usize].load(Ordering::Relaxed))
+        });
+        family(
+            "sidetone_connections_refused",
+            "AudioSocket connections that were turned away",
+            MetricType::Counter,
+            &refused,
+        )?;
+        family(
+            "sidetone_panics",
+            "Calls given up after a panic",
+            MetricType::Counter,
+            &[("room", "engine", totals.panicked)],
+        )
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

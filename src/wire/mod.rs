@@ -1,0 +1,13 @@
+//! Bytes and values of the wire: RTP and AudioSocket.
+//!
+//! Floor 0: nothing here knows of time, sockets or calls. What a peer sends is parsed once into a
+//! validated view, or refused with a [`Copy`] error whose `reason()` is a metric's label. No input
+//! panics, and nothing allocates once its buffers have grown to their working size.
+
+pub mod audiosocket;
+pub mod rtp;
+mod seq;
+
+pub use audiosocket::{AudioSocketError, AudioSocketFrame, FrameDecoder, Kind};
+pub use rtp::{PayloadType, RtpError, RtpHeader, RtpPacket};
+pub use seq::{ExtSeq, ExtTs, RtpTs, Seq, SeqExtender, Ssrc, TsExtender};
