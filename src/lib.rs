@@ -13,6 +13,7 @@
 //! | 1 | `media`, `processor`, `engine`, `event`, `call` | state machines without I/O; time is an argument |
 //! | 0 | `audio`, `wire`, `dsp` | values, bytes, samples |
 
+pub mod ari;
 pub mod audio;
 pub mod call;
 pub mod dsp;

@@ -2,57 +2,52 @@ use uuid::Uuid;
 
 use crate::call::CallId;
 
-/// What an id of our own names.
+/// What an id of ours names in Asterisk.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Owned {
-    /// A call's external channel.
-    External(CallId),
-    /// A call's bridge.
-    Bridge(CallId),
+pub enum Role {
+    /// The external channel.
+    Media,
+    /// The bridge that joins it with the caller.
+    Bridge,
 }
 
-/// The ids that we choose for what we make in Asterisk, and how they are told from others.
+impl Role {
+    const fn suffix(self) -> &'static str {
+        match self {
+            Self::Media => "m",
+            Self::Bridge => "b",
+        }
+    }
+}
+
+/// Names of the channels and bridges that we make: `<app>.<call>.m` and `<app>.<call>.b`.
 ///
-/// `{app}.{call}.m` is the external channel of a call, `{app}.{call}.b` its bridge. An
-/// application's name has no dot, so the prefix of one is never the prefix of another.
+/// We choose them, so that they are known before Asterisk's answer; and they are recognised as
+/// ours after a crash. An application's name holds no dot, so one is never the prefix of another.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Ids {
     prefix: String,
 }
 
 impl Ids {
-    /// The ids of an application.
+    /// Names for the Stasis application `app`.
     #[must_use]
     pub fn new(app: &str) -> Self {
         Self { prefix: format!("{app}.") }
     }
 
-    /// The id of a call's external channel.
+    /// The name of a call's channel or bridge.
     #[must_use]
-    pub fn external(&self, call: CallId) -> String {
-        format!("{}{call}.m", self.prefix)
+    pub fn name(&self, call: CallId, role: Role) -> String {
+        format!("{}{call}.{}", self.prefix, role.suffix())
     }
 
-    /// The id of a call's bridge.
+    /// Whose name this is, if it is one of ours.
     #[must_use]
-    pub fn bridge(&self, call: CallId) -> String {
-        format!("{}{call}.b", self.prefix)
-    }
-
-    /// What an id names, if it is one of ours.
-    #[must_use]
-    pub fn parse(&self, id: &str) -> Option<Owned> {
-        let (uuid, kind) = id.strip_prefix(&self.prefix)?.split_once('.')?;
-        // `Uuid` reads other spellings too; only the one that we write is ours.
-        let call = CallId::new(uuid.parse::<Uuid>().ok()?);
-        if call.to_string() != uuid {
-            return None;
-        }
-        match kind {
-            "m" => Some(Owned::External(call)),
-            "b" => Some(Owned::Bridge(call)),
-            _ => None,
-        }
+    pub fn parse(&self, name: &str) -> Option<(CallId, Role)> {
+        let (call, suffix) = name.strip_prefix(&self.prefix)?.split_once('.')?;
+        let role = [Role::Media, Role::Bridge].into_iter().find(|role| role.suffix() == suffix)?;
+        Some((CallId::new(Uuid::try_parse(call).ok()?), role))
     }
 }
 
@@ -60,31 +55,22 @@ impl Ids {
 mod tests {
     use super::*;
 
-    const CALL: CallId = CallId::new(Uuid::from_u128(0x0193_4a5b_0000_7000_8000_0000_0000_0001));
-
     #[test]
-    fn ids_come_back_as_what_they_name() {
-        let ids = Ids::new("sidetone");
-        assert_eq!(ids.external(CALL), "sidetone.01934a5b-0000-7000-8000-000000000001.m");
-        assert_eq!(ids.parse(&ids.external(CALL)), Some(Owned::External(CALL)));
-        assert_eq!(ids.parse(&ids.bridge(CALL)), Some(Owned::Bridge(CALL)));
+    fn a_name_is_recognised_by_its_own_application_only() {
+        let call = CallId::new(Uuid::from_u128(7));
+        for role in [Role::Media, Role::Bridge] {
+            let name = Ids::new("sidetone").name(call, role);
+            assert_eq!(Ids::new("sidetone").parse(&name), Some((call, role)));
+            assert_eq!(Ids::new("side").parse(&name), None);
+            assert_eq!(Ids::new("sidetone-2").parse(&name), None);
+        }
     }
 
     #[test]
-    fn ids_of_others_are_not_taken_for_ours() {
+    fn foreign_names_are_not_ours() {
         let ids = Ids::new("sidetone");
-        for other in [
-            "1795225562.5",
-            "",
-            "sidetone.",
-            "sidetone.x.m",
-            "sidetone.01934a5b-0000-7000-8000-000000000001",
-            "sidetone.01934a5b-0000-7000-8000-000000000001.x",
-            "sidetone.01934A5B-0000-7000-8000-000000000001.m",
-            "sidetone.01934a5b000070008000000000000001.m",
-            "sidetone2.01934a5b-0000-7000-8000-000000000001.m",
-        ] {
-            assert_eq!(ids.parse(other), None, "{other}");
+        for name in ["1700000000.12", "sidetone.x.m", "sidetone.", "sidetone", ""] {
+            assert_eq!(ids.parse(name), None, "{name}");
         }
     }
 }

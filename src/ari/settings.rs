@@ -7,92 +7,72 @@ use serde::{Deserialize, Serialize};
 use crate::audio::MediaFormat;
 use crate::call::Transport;
 
-/// What becomes of a caller whom we no longer serve.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+/// What becomes of a caller whom we are done with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnEnd {
-    /// The channel is hung up.
+    /// The caller's channel is hung up.
     Hangup,
-    /// The channel goes on in the dialplan, at the priority after `Stasis()`.
+    /// The caller goes on in the dialplan, behind `Stasis()`.
     Continue,
 }
 
-impl OnEnd {
-    /// The word for it in the configuration and in the arguments of `Stasis()`.
-    #[must_use]
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Hangup => "hangup",
-            Self::Continue => "continue",
-        }
-    }
-}
-
-/// Text that must not be shown: its `Debug` form says nothing of it.
-#[derive(Clone, Default, PartialEq, Eq)]
+/// A password. It cannot be printed.
+#[derive(Clone, PartialEq, Eq, Default)]
 pub struct Secret(String);
 
 impl Secret {
-    /// The text itself, for the one place that needs it.
+    /// Wraps a password.
     #[must_use]
-    pub fn expose(&self) -> &str {
+    pub fn new(secret: impl Into<String>) -> Self {
+        Self(secret.into())
+    }
+
+    /// The password itself.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
         &self.0
-    }
-}
-
-impl From<String> for Secret {
-    fn from(text: String) -> Self {
-        Self(text)
-    }
-}
-
-impl From<&str> for Secret {
-    fn from(text: &str) -> Self {
-        Self(text.to_owned())
     }
 }
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(..)")
+        f.write_str("Secret(…)")
     }
 }
 
-/// One Asterisk, and how its callers are served.
-#[derive(Clone, PartialEq, Debug)]
+/// One Asterisk, and what its callers get unless their `Stasis()` says otherwise.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AsteriskSettings {
-    /// What logs and metrics call this Asterisk.
+    /// Our name for it, in logs and metrics.
     pub name: String,
-    /// Its HTTP server: `http://host:port` or `https://host:port`, with the prefix of its
-    /// `http.conf` if it has one, without `/ari`.
+    /// Where its HTTP server is: `http://host:8088` or `https://host:8089`.
     pub url: String,
-    /// The ARI user, a section of its `ari.conf`.
+    /// ARI user.
     pub user: String,
     /// The ARI user's password.
     pub password: Secret,
-    /// Name of our Stasis application: letters, digits, `-` and `_`. No other program may use it,
-    /// no second Sidetone either: Asterisk gives an application's events to the last comer alone.
+    /// Name of the Stasis application: letters, digits, `-` and `_`.
     pub app: String,
-    /// How audio travels, where the dialplan does not say.
+    /// How audio travels.
     pub media: Transport,
-    /// Format on the wire, where the dialplan does not say.
+    /// Format of the audio.
     pub format: MediaFormat,
-    /// Pipeline, where the dialplan does not say.
+    /// Pipeline that serves callers.
     pub pipeline: String,
-    /// What becomes of the caller after a call, where the dialplan does not say.
+    /// What becomes of a caller at the end of a call.
     pub on_end: OnEnd,
-    /// What becomes of a caller whom we cannot serve, or find in our application after a crash.
+    /// What becomes of callers that we cannot serve, or find waiting after a crash of ours.
     pub stranded: OnEnd,
-    /// Certificate authorities (PEM) that may have signed Asterisk's certificate; `None`: those
-    /// of the system.
+    /// PEM file with the certificates to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
-    /// Longest wait for the answer to a request, connecting included.
+    /// Most time that one request may take.
     pub request_timeout: Duration,
-    /// Time between pings on the event stream; it counts as dead after two of them in silence.
+    /// How often the event stream is pinged; it counts as dead after twice that without a sign.
     pub ping_every: Duration,
-    /// Upper bound of the first pause before the event stream is opened again.
+    /// Shortest pause before the event stream is connected again.
     pub reconnect_min: Duration,
-    /// Upper bound of every later pause.
+    /// Longest pause before the event stream is connected again.
     pub reconnect_max: Duration,
 }
 
@@ -115,17 +95,5 @@ impl Default for AsteriskSettings {
             reconnect_min: Duration::from_millis(250),
             reconnect_max: Duration::from_secs(10),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_password_is_never_in_the_debug_form() {
-        let settings = AsteriskSettings { password: "hunter2".into(), ..Default::default() };
-        let shown = format!("{settings:?}");
-        assert!(!shown.contains("hunter2") && shown.contains("Secret(..)"), "{shown}");
     }
 }

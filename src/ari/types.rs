@@ -1,49 +1,38 @@
-//! Values of ARI, reduced to what is used. Fields that Asterisk may leave out have defaults.
+//! Asterisk's objects, as far as they are used. Fields that we do not read are left out.
 
-use std::collections::HashMap;
-use std::net::IpAddr;
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-/// A channel, as ARI's `Channel` model has it.
+/// A channel.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
 pub struct Channel {
-    /// Unique over an Asterisk's life, and mostly beyond.
+    /// Its id: ours, where we chose it.
     pub id: String,
-    /// Such as `PJSIP/alice-00000001`.
+    /// Its name, such as `PJSIP/alice-00000001`.
     #[serde(default)]
     pub name: String,
-    /// `Up` once answered; `Ring`, `Down` and others before.
-    #[serde(default)]
-    pub state: String,
-    /// Who is at the other end.
+    /// Who it is.
     #[serde(default)]
     pub caller: CallerId,
-    /// What the channel's driver told, where it was asked for.
+    /// Where it stands in the dialplan.
     #[serde(default)]
-    pub channelvars: HashMap<String, String>,
+    pub dialplan: Dialplan,
+    /// Variables that Asterisk tells of it.
+    #[serde(default)]
+    pub channelvars: BTreeMap<String, String>,
 }
 
 impl Channel {
-    /// Whether the channel has been answered.
+    /// Whether the channel is in the Stasis application `app`.
     #[must_use]
-    pub fn is_up(&self) -> bool {
-        self.state == "Up"
-    }
-
-    /// Where the media of a UnicastRTP channel comes from and goes to: `UNICASTRTP_LOCAL_ADDRESS`
-    /// and `UNICASTRTP_LOCAL_PORT` (`channels/chan_rtp.c`).
-    ///
-    /// An unspecified address means any address of that Asterisk.
-    #[must_use]
-    pub fn unicast_rtp(&self) -> Option<(IpAddr, u16)> {
-        let address = self.channelvars.get("UNICASTRTP_LOCAL_ADDRESS")?.parse().ok()?;
-        let port = self.channelvars.get("UNICASTRTP_LOCAL_PORT")?.parse().ok()?;
-        (port != 0).then_some((address, port))
+    pub fn is_in(&self, app: &str) -> bool {
+        self.dialplan.app_name == "Stasis"
+            && self.dialplan.app_data.split(',').next().is_some_and(|name| name.trim() == app)
     }
 }
 
-/// A caller's number and name. Personal data: never log them.
+/// Name and number of a party.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
 pub struct CallerId {
     /// Name.
@@ -54,37 +43,59 @@ pub struct CallerId {
     pub number: String,
 }
 
+/// The dialplan application that a channel is in.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
+pub struct Dialplan {
+    /// Its name.
+    #[serde(default)]
+    pub app_name: String,
+    /// Its arguments.
+    #[serde(default)]
+    pub app_data: String,
+}
+
 /// A bridge.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
 pub struct Bridge {
-    /// Its id; client-chosen for ours.
+    /// Its id: ours, where we chose it.
     pub id: String,
-    /// The channels in it.
+    /// Ids of the channels in it.
     #[serde(default)]
     pub channels: Vec<String>,
 }
 
-/// A Stasis application.
-///
-/// Asterisk keeps it while a WebSocket is open for it *or* a channel or bridge is in it: the
-/// callers of a program that has died stay in `channel_ids`.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
-pub struct Application {
-    /// Its name.
-    pub name: String,
-    /// The channels in it.
-    #[serde(default)]
-    pub channel_ids: Vec<String>,
-    /// The bridges in which they are.
-    #[serde(default)]
-    pub bridge_ids: Vec<String>,
-}
-
-/// Body of an answer that is an error.
-#[derive(Debug, Deserialize)]
-pub(super) struct ErrorBody {
-    /// Asterisk's own words.
-    pub(super) message: String,
+/// An event of a Stasis application. Those without a use here are [`AriEvent::Other`].
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(tag = "type")]
+pub enum AriEvent {
+    /// A channel entered the application.
+    StasisStart {
+        /// The channel.
+        channel: Channel,
+        /// Arguments of `Stasis()` behind the application's name.
+        #[serde(default)]
+        args: Vec<String>,
+    },
+    /// A channel left the application.
+    StasisEnd {
+        /// The channel.
+        channel: Channel,
+    },
+    /// A channel is gone.
+    ChannelDestroyed {
+        /// The channel.
+        channel: Channel,
+    },
+    /// A bridge is gone.
+    BridgeDestroyed {
+        /// The bridge.
+        bridge: Bridge,
+    },
+    /// Somebody else took the application over; no more events come.
+    ApplicationReplaced,
+    /// Any other event.
+    #[serde(other)]
+    Other,
 }
 
 #[cfg(test)]
@@ -92,27 +103,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_media_address_is_read_from_channel_variables() {
-        let json = r#"{"id":"sidetone.x.m","name":"UnicastRTP/127.0.0.1:9-0x7f","state":"Down",
-            "caller":{"name":"","number":""},"dialplan":{"context":"default"},
-            "channelvars":{"UNICASTRTP_LOCAL_PORT":"21704","UNICASTRTP_LOCAL_ADDRESS":"0.0.0.0"}}"#;
-        let channel: Channel = serde_json::from_str(json).unwrap();
-        assert_eq!(channel.unicast_rtp(), Some(("0.0.0.0".parse().unwrap(), 21704)));
-        assert!(!channel.is_up());
+    fn an_event_is_read_past_everything_that_is_not_used() {
+        let text = r#"{"type":"StasisStart","timestamp":"2026-01-01T00:00:00.000+0000",
+            "args":["echo","media=rtp"],"application":"sidetone","asterisk_id":"x",
+            "channel":{"id":"1.2","name":"Local/a@b-00000000;2","state":"Ring",
+              "caller":{"name":"","number":"100"},"connected":{"name":"","number":""},
+              "accountcode":"","dialplan":{"context":"b","exten":"a","priority":2,
+              "app_name":"Stasis","app_data":"sidetone,echo"},"creationtime":"x","language":"en"}}"#;
+        let AriEvent::StasisStart { channel, args } = serde_json::from_str(text).unwrap() else {
+            panic!("another event");
+        };
+        assert_eq!((channel.id.as_str(), args.len()), ("1.2", 2));
+        assert!(channel.is_in("sidetone") && !channel.is_in("side"));
     }
 
     #[test]
-    fn a_media_address_that_cannot_be_used_is_none() {
-        for vars in [
-            r#"{}"#,
-            r#"{"UNICASTRTP_LOCAL_ADDRESS":"127.0.0.1"}"#,
-            r#"{"UNICASTRTP_LOCAL_ADDRESS":"pbx","UNICASTRTP_LOCAL_PORT":"9"}"#,
-            r#"{"UNICASTRTP_LOCAL_ADDRESS":"127.0.0.1","UNICASTRTP_LOCAL_PORT":"0"}"#,
-            r#"{"UNICASTRTP_LOCAL_ADDRESS":"127.0.0.1","UNICASTRTP_LOCAL_PORT":"65536"}"#,
-        ] {
-            let json = format!(r#"{{"id":"x","channelvars":{vars}}}"#);
-            let channel: Channel = serde_json::from_str(&json).unwrap();
-            assert_eq!(channel.unicast_rtp(), None, "{vars}");
-        }
+    fn an_unknown_event_is_other() {
+        let text = r#"{"type":"ChannelVarset","variable":"x","value":"y"}"#;
+        assert_eq!(serde_json::from_str::<AriEvent>(text).unwrap(), AriEvent::Other);
     }
 }

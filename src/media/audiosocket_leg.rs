@@ -84,6 +84,10 @@ impl AudioSocketLeg {
         encode_audio(self.send_rate(), samples, out);
     }
 
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+    }
+
     pub(super) fn hangup(&mut self, out: &mut Vec<u8>) -> bool {
         let open = !self.closed;
         self.closed = true;

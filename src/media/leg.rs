@@ -67,6 +67,20 @@ impl Leg {
         }
     }
 
+    /// Lets nothing wait any longer for what is missing before it: [`Self::poll`] has it next.
+    pub fn give_up_holes(&mut self) {
+        if let Self::Rtp(leg) = self {
+            leg.give_up_holes();
+        }
+    }
+
+    /// Takes note that the peer closed the stream: there is nobody left to say hangup to.
+    pub fn close(&mut self) {
+        if let Self::AudioSocket(leg) = self {
+            leg.close();
+        }
+    }
+
     /// When [`Self::poll`] has something although nothing arrives.
     #[must_use]
     pub fn wake(&self) -> Option<Instant> {

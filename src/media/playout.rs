@@ -128,6 +128,12 @@ impl Playout {
         Pulled { queued_samples: count, drained: count > 0 && self.queue.is_empty() }
     }
 
+    /// How many marks [`Self::pop_mark`] has now.
+    #[must_use]
+    pub fn due_marks(&self) -> usize {
+        self.marks.iter().take_while(|(at, _)| *at <= self.pulled).count()
+    }
+
     /// The next mark whose samples have all left. Ask until there is none.
     pub fn pop_mark(&mut self) -> Option<String> {
         let due = self.marks.front().is_some_and(|(at, _)| *at <= self.pulled);

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::audio::{AudioFrame, MediaFormat, Origin, Position};
 use crate::dsp::{HalfBand, g711, l16};
-use crate::wire::{ExtTs, RtpPacket, SeqExtender, TsExtender};
+use crate::wire::{ExtSeq, ExtTs, RtpPacket, SeqExtender, TsExtender};
 
 /// Payload types that travel in a stream beside its audio: comfort noise (RFC 3389), and
 /// telephone-event by convention (RFC 4733). They hold a sequence number and carry no samples.
@@ -24,6 +24,8 @@ pub struct RtpLeg {
     peer: Option<SocketAddr>,
     source: SourceCheck,
     seq: SeqExtender,
+    /// Where the stream began: what is older was never counted as lost.
+    first_seq: Option<ExtSeq>,
     ts: TsExtender,
     jitter: JitterBuffer,
     timeline: Timeline,
@@ -35,9 +37,12 @@ pub struct RtpLeg {
     concealed_frames_due: u64,
     /// Length of the latest frame: what a missing one is taken to have had.
     frame_samples: usize,
-    /// A packet that may be the first of a new stream, or waits for its forerunner to be used.
+    /// A packet that may be the first of a new stream.
     held: Vec<u8>,
-    held_is_next: bool,
+    held_since: Instant,
+    /// The packet that confirmed it.
+    second: Vec<u8>,
+    change: Change,
     format_told: bool,
     mismatch: Option<u8>,
     mismatch_told: bool,
@@ -46,6 +51,17 @@ pub struct RtpLeg {
     /// What we send, where Asterisk takes only half of the call's rate back.
     halved: Option<(HalfBand, Vec<i16>)>,
     payload: Vec<u8>,
+}
+
+/// How far the change to a new stream has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Change {
+    /// None is under way.
+    None,
+    /// What waits of the old stream comes first.
+    Flush,
+    /// The first packet of the new one is used, the second is next.
+    Second,
 }
 
 /// A frame that lies decoded in `samples`.
@@ -75,6 +91,7 @@ impl RtpLeg {
             peer: None,
             source: SourceCheck::default(),
             seq: SeqExtender::new(),
+            first_seq: None,
             ts: TsExtender::new(),
             jitter: JitterBuffer::new(
                 settings.jitter_capacity_packets,
@@ -88,7 +105,9 @@ impl RtpLeg {
             concealed_frames_due: 0,
             frame_samples: 0,
             held: Vec::new(),
-            held_is_next: false,
+            held_since: epoch,
+            second: Vec::new(),
+            change: Change::None,
             format_told: false,
             mismatch: None,
             mismatch_told: false,
@@ -142,8 +161,15 @@ impl RtpLeg {
             Verdict::Hold => {
                 self.drop_held(stats);
                 self.held.extend_from_slice(datagram);
+                self.held_since = now;
             }
-            Verdict::Restart => self.restart(now, datagram, stats),
+            Verdict::Restart => {
+                stats.stream_restarts += 1;
+                self.second.clear();
+                self.second.extend_from_slice(datagram);
+                self.change = Change::Flush;
+                self.jitter.give_up_holes();
+            }
         }
     }
 
@@ -156,10 +182,13 @@ impl RtpLeg {
             return Some(Uplink::FormatMismatch { expected: self.format, actual });
         }
         while self.ready.is_none() && self.concealed_frames_due == 0 {
-            if self.held_is_next {
-                self.take_held(now, stats);
+            if self.change == Change::Second {
+                self.continue_stream(now, stats);
             } else if !self.pop(now, stats) {
-                return None;
+                if self.change == Change::None {
+                    return None;
+                }
+                self.begin_stream(stats);
             }
         }
         let rate = self.format.sample_rate();
@@ -175,6 +204,10 @@ impl RtpLeg {
         };
         let frame = AudioFrame { samples: &mut self.samples, rate, position, origin };
         Some(if late { Uplink::Late(frame) } else { Uplink::Frame(frame) })
+    }
+
+    pub(super) fn give_up_holes(&mut self) {
+        self.jitter.give_up_holes();
     }
 
     pub(super) fn wake(&self) -> Option<Instant> {
@@ -212,7 +245,8 @@ impl RtpLeg {
     fn ticks(&self, samples: usize) -> u32 {
         let ticks = samples as u64 * u64::from(self.format.returned_over_rtp().clock_rate().hz())
             / u64::from(self.format.sample_rate().hz());
-        u32::try_from(ticks).expect("a frame is far shorter than the clock's circle")
+        // What is skipped after a stall may be longer than the clock's circle.
+        (ticks & u64::from(u32::MAX)) as u32
     }
 
     fn check_payload(&mut self, packet: &RtpPacket<'_>) -> Result<(), Rejected> {
@@ -236,6 +270,7 @@ impl RtpLeg {
 
     fn accept(&mut self, now: Instant, packet: &RtpPacket<'_>, stats: &mut CallStats) {
         let seq = self.seq.extend(packet.seq());
+        let first = *self.first_seq.get_or_insert(seq);
         let ts = self.ts.extend(packet.timestamp());
         let payload = if SIDE_PAYLOAD_TYPES.contains(&packet.payload_type().value()) {
             &[]
@@ -248,8 +283,15 @@ impl RtpLeg {
                 stats.packets_received += 1;
                 self.use_packet(now, ts, payload, stats);
             }
-            Arrival::Stored => stats.packets_received += 1,
-            Arrival::Late => self.use_late(ts, payload, stats),
+            Arrival::Stored { reordered } => {
+                stats.packets_reordered += u64::from(reordered);
+                stats.packets_received += 1;
+            }
+            Arrival::Late => {
+                if self.use_late(now, ts, payload, stats) && seq >= first {
+                    stats.packets_lost = stats.packets_lost.saturating_sub(1);
+                }
+            }
             Arrival::Duplicate => stats.rejected.count(Rejected::Duplicate),
             Arrival::TooOld => stats.rejected.count(Rejected::TooLate),
             Arrival::Overflow => stats.rejected.count(Rejected::Overflow),
@@ -269,20 +311,27 @@ impl RtpLeg {
     }
 
     /// Decodes a packet whose place was given up, where the archive still wants it.
-    fn use_late(&mut self, ts: ExtTs, payload: &[u8], stats: &mut CallStats) {
+    fn use_late(
+        &mut self,
+        now: Instant,
+        ts: ExtTs,
+        payload: &[u8],
+        stats: &mut CallStats,
+    ) -> bool {
         let end = self.timeline.end();
         let in_window =
             |position: &Position| end.0.saturating_sub(position.0) <= self.late_window;
-        let Some(position) = self.timeline.place_late(ts).filter(in_window) else {
-            return stats.rejected.count(Rejected::TooLate);
+        let Some(position) = self.timeline.place_late(now, ts).filter(in_window) else {
+            stats.rejected.count(Rejected::TooLate);
+            return false;
         };
         stats.packets_received += 1;
         stats.packets_late += 1;
-        stats.packets_lost = stats.packets_lost.saturating_sub(1);
         if !payload.is_empty() {
             self.decode(payload);
             self.ready = Some(Ready { position, late: true });
         }
+        true
     }
 
     /// Moves on to the next packet or hole; false where there is none yet.
@@ -309,30 +358,26 @@ impl RtpLeg {
         }
     }
 
-    /// Follows the peer to a new stream, which the held packet began and `datagram` confirms.
-    fn restart(&mut self, now: Instant, datagram: &[u8], stats: &mut CallStats) {
-        stats.stream_restarts += 1;
-        let abandoned = self.jitter.waiting() as u64;
-        stats.packets_received -= abandoned;
-        stats.packets_lost += abandoned;
+    /// Follows the peer to a new stream, which the held packet began.
+    fn begin_stream(&mut self, stats: &mut CallStats) {
         self.seq = SeqExtender::new();
+        self.first_seq = None;
         self.ts = TsExtender::new();
         self.jitter.restart();
         self.timeline.restart();
         let first = std::mem::take(&mut self.held);
-        self.take_datagram(now, &first, stats);
+        self.take_datagram(self.held_since, &first, stats);
         self.held = first;
         self.held.clear();
-        self.held.extend_from_slice(datagram);
-        self.held_is_next = true;
+        self.change = Change::Second;
     }
 
-    fn take_held(&mut self, now: Instant, stats: &mut CallStats) {
-        self.held_is_next = false;
-        let held = std::mem::take(&mut self.held);
-        self.take_datagram(now, &held, stats);
-        self.held = held;
-        self.held.clear();
+    /// Takes the packet that confirmed the new stream.
+    fn continue_stream(&mut self, now: Instant, stats: &mut CallStats) {
+        self.change = Change::None;
+        let second = std::mem::take(&mut self.second);
+        self.take_datagram(now, &second, stats);
+        self.second = second;
     }
 
     fn take_datagram(&mut self, now: Instant, datagram: &[u8], stats: &mut CallStats) {

@@ -38,9 +38,9 @@ impl Timeline {
 
     /// Places a packet of `samples` samples, the next in order, that arrived by `now`.
     pub fn place(&mut self, now: Instant, ts: ExtTs, samples: usize) -> Place {
-        let arrival = self.rate.samples_in(now.saturating_duration_since(self.epoch));
+        let arrival = self.arrival(now);
         let expected = self.base.is_some();
-        let latest = self.end.0.max(arrival + self.rate.samples_in(MAX_AHEAD));
+        let latest = self.latest(arrival);
         let by_timestamp = self.by_timestamp(ts).filter(|p| (self.end.0..=latest).contains(&p.0));
         let position = by_timestamp.unwrap_or_else(|| {
             let here = Position(self.end.0.max(arrival));
@@ -58,10 +58,12 @@ impl Timeline {
         position
     }
 
-    /// Where a packet lies whose turn is over; `None` where that is before the call's start.
+    /// Where a packet lies whose turn is over and that arrived by `now`; `None` where that is
+    /// before the call's start, or ahead of what its timestamp is trusted for.
     #[must_use]
-    pub fn place_late(&self, ts: ExtTs) -> Option<Position> {
-        self.by_timestamp(ts)
+    pub fn place_late(&self, now: Instant, ts: ExtTs) -> Option<Position> {
+        let latest = self.latest(self.arrival(now));
+        self.by_timestamp(ts).filter(|position| position.0 <= latest)
     }
 
     /// Samples between the last placed one and the packet with this timestamp; 0 where it does
@@ -80,6 +82,15 @@ impl Timeline {
     /// Forgets the mapping: the next packet lies where it arrives, behind all before it.
     pub fn restart(&mut self) {
         self.base = None;
+    }
+
+    fn arrival(&self, now: Instant) -> u64 {
+        self.rate.samples_in(now.saturating_duration_since(self.epoch))
+    }
+
+    /// The latest position that a packet may claim which arrived at position `arrival`.
+    fn latest(&self, arrival: u64) -> u64 {
+        self.end.0.max(arrival + self.rate.samples_in(MAX_AHEAD))
     }
 
     fn by_timestamp(&self, ts: ExtTs) -> Option<Position> {
@@ -167,7 +178,15 @@ mod tests {
     fn late_packets_lie_by_timestamp_and_never_before_the_start() {
         let (mut timeline, start) = timeline();
         timeline.place(at(start, 20), ExtTs(1_000), 160);
-        assert_eq!(timeline.place_late(ExtTs(840)), Some(Position(0)));
-        assert_eq!(timeline.place_late(ExtTs(839)), None);
+        assert_eq!(timeline.place_late(at(start, 40), ExtTs(840)), Some(Position(0)));
+        assert_eq!(timeline.place_late(at(start, 40), ExtTs(839)), None);
+    }
+
+    #[test]
+    fn a_late_packet_from_before_a_leap_back_is_not_put_into_the_future() {
+        let (mut timeline, start) = timeline();
+        timeline.place(start, ExtTs(1 << 30), 160);
+        timeline.place(at(start, 20), ExtTs(1 << 20), 160);
+        assert_eq!(timeline.place_late(at(start, 40), ExtTs((1 << 30) + 160)), None);
     }
 }

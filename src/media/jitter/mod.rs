@@ -26,7 +26,10 @@ pub enum Arrival {
         reordered: bool,
     },
     /// It waits behind a hole.
-    Stored,
+    Stored {
+        /// One with a higher sequence number came before it.
+        reordered: bool,
+    },
     /// Its place was given up before; nobody had it until now.
     Late,
     /// It was here before.
@@ -65,6 +68,7 @@ pub struct JitterBuffer<P = FixedWait> {
     history: History,
     store: Store,
     policy: P,
+    giving_up: bool,
 }
 
 impl<P: DelayPolicy> JitterBuffer<P> {
@@ -74,7 +78,8 @@ impl<P: DelayPolicy> JitterBuffer<P> {
     /// Where `capacity` is 0.
     #[must_use]
     pub fn new(capacity: usize, policy: P) -> Self {
-        Self { next: None, history: History::default(), store: Store::new(capacity), policy }
+        let (history, store) = (History::default(), Store::new(capacity));
+        Self { next: None, history, store, policy, giving_up: false }
     }
 
     /// Takes a packet that arrived at `now`. The first one sets where the stream begins.
@@ -96,8 +101,9 @@ impl<P: DelayPolicy> JitterBuffer<P> {
             self.advance_past(seq);
             return Arrival::Next { reordered: !self.store.is_empty() };
         }
+        let reordered = self.store.last().is_some_and(|last| last.seq > seq);
         match self.store.insert(now, seq, ts, payload) {
-            Ok(true) => Arrival::Stored,
+            Ok(true) => Arrival::Stored { reordered },
             Ok(false) => Arrival::Duplicate,
             Err(Overflow) => Arrival::Overflow,
         }
@@ -113,8 +119,9 @@ impl<P: DelayPolicy> JitterBuffer<P> {
             self.advance_past(stored.seq);
             return Popped::Packet(stored);
         }
-        let deadline = first.arrived + self.policy.wait();
-        if now < deadline && !self.store.is_full() {
+        let oldest = self.store.oldest_arrival().unwrap_or(first.arrived);
+        let deadline = oldest + self.policy.wait();
+        if now < deadline && !self.store.is_full() && !self.giving_up {
             return Popped::Wait(deadline);
         }
         let hole = Popped::Hole { packets: first.seq.0 - next.0, until: first.ts };
@@ -127,8 +134,14 @@ impl<P: DelayPolicy> JitterBuffer<P> {
         self.store.recycle(stored);
     }
 
+    /// Gives up every hole without a wait, until [`Self::restart`].
+    pub fn give_up_holes(&mut self) {
+        self.giving_up = true;
+    }
+
     /// Forgets everything: the next packet begins a new stream.
     pub fn restart(&mut self) {
+        self.giving_up = false;
         self.next = None;
         self.history = History::default();
         self.store.clear();
@@ -192,8 +205,8 @@ mod tests {
     fn a_reordered_packet_releases_those_behind_it() {
         let (mut buffer, t) = (buffer(4), now());
         push(&mut buffer, t, 1);
-        assert_eq!(push(&mut buffer, t, 3), Arrival::Stored);
-        assert_eq!(push(&mut buffer, t, 4), Arrival::Stored);
+        assert_eq!(push(&mut buffer, t, 4), Arrival::Stored { reordered: false });
+        assert_eq!(push(&mut buffer, t, 3), Arrival::Stored { reordered: true });
         assert!(drain(&mut buffer, t).is_empty());
         assert_eq!(push(&mut buffer, t, 2), Arrival::Next { reordered: true });
         assert_eq!(drain(&mut buffer, t), [3, 4]);
@@ -214,6 +227,31 @@ mod tests {
     }
 
     #[test]
+    fn no_packet_waits_longer_because_one_before_it_came_later() {
+        let (mut buffer, t) = (buffer(4), now());
+        push(&mut buffer, t, 1);
+        push(&mut buffer, t, 4);
+        push(&mut buffer, t + WAIT / 2, 3);
+        assert_eq!(buffer.pop(t + WAIT / 2), Popped::Wait(t + WAIT));
+        assert_eq!(drain(&mut buffer, t + WAIT), [-1, 3, 4]);
+    }
+
+    #[test]
+    fn holes_are_given_up_at_once_when_asked() {
+        let (mut buffer, t) = (buffer(4), now());
+        for seq in [1, 3, 6] {
+            push(&mut buffer, t, seq);
+        }
+        buffer.give_up_holes();
+        assert_eq!(drain(&mut buffer, t), [-1, 3, -2, 6]);
+        buffer.restart();
+        for seq in [1, 3] {
+            push(&mut buffer, t, seq);
+        }
+        assert!(drain(&mut buffer, t).is_empty());
+    }
+
+    #[test]
     fn a_late_packet_is_told_from_a_duplicate() {
         let (mut buffer, t) = (buffer(4), now());
         push(&mut buffer, t, 1);
@@ -229,7 +267,7 @@ mod tests {
     fn a_stored_packet_is_not_stored_twice() {
         let (mut buffer, t) = (buffer(4), now());
         push(&mut buffer, t, 1);
-        assert_eq!(push(&mut buffer, t, 3), Arrival::Stored);
+        assert_eq!(push(&mut buffer, t, 3), Arrival::Stored { reordered: false });
         assert_eq!(push(&mut buffer, t, 3), Arrival::Duplicate);
         assert_eq!(drain(&mut buffer, t + WAIT), [-1, 3]);
     }

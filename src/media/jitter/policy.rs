@@ -3,7 +3,7 @@ use std::time::Duration;
 
 /// Says how long packets wait for the ones missing before them.
 pub trait DelayPolicy: Debug {
-    /// The wait, counted from the arrival of the first packet behind the hole.
+    /// The wait, counted from the earliest arrival of a packet behind the hole: none waits longer.
     fn wait(&self) -> Duration;
 }
 

@@ -75,6 +75,18 @@ impl Store {
         self.packets.front()
     }
 
+    /// When the packet came that waits longest.
+    #[must_use]
+    pub fn oldest_arrival(&self) -> Option<Instant> {
+        self.packets.iter().map(|stored| stored.arrived).min()
+    }
+
+    /// The packet with the highest sequence number.
+    #[must_use]
+    pub fn last(&self) -> Option<&Stored> {
+        self.packets.back()
+    }
+
     /// Takes the packet with the lowest sequence number out.
     pub fn take_first(&mut self) -> Option<Stored> {
         self.packets.pop_front()

@@ -1,0 +1,158 @@
+//! The event stream: one WebSocket per Asterisk and application, connected again and again.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use futures_util::{SinkExt, StreamExt};
+use rand::RngExt;
+use rustls::ClientConfig;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::http::header::AUTHORIZATION;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
+use tokio_tungstenite::{
+    Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
+};
+use tracing::{debug, error, info, warn};
+
+use super::metrics::AriMetrics;
+use super::settings::AsteriskSettings;
+use super::tls;
+use super::types::AriEvent;
+
+/// Longest event that is read. Asterisk's own are a few kilobytes.
+const MAX_EVENT_BYTES: usize = 1 << 20;
+
+/// What the event stream tells.
+#[derive(Debug)]
+pub(super) enum StreamEvent {
+    /// It is there: events come from now on.
+    Connected,
+    /// Something happened in Asterisk.
+    Event(AriEvent),
+    /// It broke: what happens until the next `Connected` is not told.
+    Disconnected,
+}
+
+/// How to connect.
+pub(super) struct EventStream {
+    pub(super) settings: AsteriskSettings,
+    pub(super) url: String,
+    pub(super) tls: Arc<ClientConfig>,
+    pub(super) metrics: Arc<AriMetrics>,
+}
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+impl EventStream {
+    /// Connects, reads until the stream breaks, pauses, and does it again, until nobody listens.
+    pub(super) async fn run(self, events: UnboundedSender<StreamEvent>) {
+        let mut failures = 0;
+        while !events.is_closed() {
+            match self.connect().await {
+                Ok(socket) => {
+                    failures = 0;
+                    info!(asterisk = self.settings.name, "event stream connected");
+                    self.metrics.connections.fetch_add(1, Ordering::Relaxed);
+                    self.metrics.connected.store(true, Ordering::Relaxed);
+                    let _ = events.send(StreamEvent::Connected);
+                    let reason = self.read(socket, &events).await;
+                    self.metrics.connected.store(false, Ordering::Relaxed);
+                    let _ = events.send(StreamEvent::Disconnected);
+                    warn!(asterisk = self.settings.name, reason, "event stream lost");
+                }
+                Err(reason) => {
+                    failures += 1;
+                    // The first of a row, then one in about ten.
+                    if failures % 10 == 1 {
+                        error!(
+                            asterisk = self.settings.name,
+                            failures, reason, "event stream cannot be connected"
+                        );
+                    }
+                }
+            }
+            sleep(self.pause(failures)).await;
+        }
+    }
+
+    async fn connect(&self) -> Result<Socket, String> {
+        let mut request = self.url.as_str().into_client_request().map_err(|e| e.to_string())?;
+        let AsteriskSettings { user, password, .. } = &self.settings;
+        let credentials = BASE64.encode(format!("{user}:{}", password.reveal()));
+        let mut header = HeaderValue::from_str(&format!("Basic {credentials}"))
+            .map_err(|error| error.to_string())?;
+        header.set_sensitive(true);
+        request.headers_mut().insert(AUTHORIZATION, header);
+        let config = WebSocketConfig::default()
+            .max_message_size(Some(MAX_EVENT_BYTES))
+            .max_frame_size(Some(MAX_EVENT_BYTES));
+        let connector = Connector::Rustls(Arc::clone(&self.tls));
+        let connecting = connect_async_tls_with_config(request, Some(config), true, Some(connector));
+        match timeout(self.settings.request_timeout, connecting).await {
+            Ok(Ok((socket, _))) => Ok(socket),
+            Ok(Err(Error::Http(response))) => Err(match response.status().as_u16() {
+                401 | 403 => format!(
+                    "Asterisk refuses the user {user:?}; check user and password against ari.conf"
+                ),
+                status => format!("Asterisk answered {status}; is ARI enabled, and url right?"),
+            }),
+            Ok(Err(error)) => Err(tls::explain(&error).unwrap_or_else(|| error.to_string())),
+            Err(_) => Err("no answer within the request time-out".to_owned()),
+        }
+    }
+
+    /// Reads events until the stream breaks, and answers why it did.
+    async fn read(&self, mut socket: Socket, events: &UnboundedSender<StreamEvent>) -> String {
+        let mut ping = interval(self.settings.ping_every);
+        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut silent_pings = 0;
+        loop {
+            tokio::select! {
+                () = events.closed() => return "nobody listens".to_owned(),
+                _ = ping.tick() => {
+                    if silent_pings >= 2 {
+                        return "no sign of life".to_owned();
+                    }
+                    silent_pings += 1;
+                    if let Err(error) = socket.send(Message::Ping(Bytes::new())).await {
+                        return error.to_string();
+                    }
+                }
+                message = socket.next() => {
+                    silent_pings = 0;
+                    match message {
+                        Some(Ok(Message::Text(text))) => match serde_json::from_str(&text) {
+                            Ok(AriEvent::Other) => {}
+                            Ok(event) => {
+                                let _ = events.send(StreamEvent::Event(event));
+                            }
+                            Err(error) => {
+                                self.metrics.bad_events.fetch_add(1, Ordering::Relaxed);
+                                debug!(asterisk = self.settings.name, %error, "an event makes no sense");
+                            }
+                        },
+                        Some(Ok(Message::Close(_))) | None => return "closed".to_owned(),
+                        Some(Ok(_)) => {}
+                        Some(Err(error)) => return error.to_string(),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Exponential back-off with full jitter between the settings' limits, so that many servers do
+    /// not come back at the same moment.
+    fn pause(&self, failures: u32) -> Duration {
+        let AsteriskSettings { reconnect_min: min, reconnect_max: max, .. } = self.settings;
+        let ceiling = min.saturating_mul(2_u32.saturating_pow(failures)).clamp(min, max.max(min));
+        min + (ceiling - min).mul_f64(rand::rng().random::<f64>())
+    }
+}
