@@ -106,7 +106,7 @@ struct EventLog {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
     Running,
-    /// Over; `tx` holds a last word for the peer.
+    /// Over; the peer may still have to be told.
     Farewell,
     Ended,
 }
@@ -173,7 +173,6 @@ impl Engine {
             state: State::Running,
         };
         engine.tell(EventKind::CallStarted { transport });
-        engine.receive();
         engine
     }
 
@@ -203,8 +202,14 @@ impl Engine {
         }
         match input {
             Input::Datagram { from, bytes } => {
+                let before = self.stats.packets_received;
                 self.leg.handle_datagram(self.now, from, bytes, &mut self.stats);
                 self.receive();
+                // Comfort noise and late packets are no frames, but a sign of life.
+                if self.stats.packets_received > before {
+                    self.last_media = self.now;
+                    self.silence_told = false;
+                }
             }
             Input::Stream(mut bytes) => {
                 while !bytes.is_empty() && self.state == State::Running {
@@ -213,7 +218,10 @@ impl Engine {
                     self.receive();
                 }
             }
-            Input::StreamClosed => self.end(EndReason::PeerClosed),
+            Input::StreamClosed => {
+                self.leg.close();
+                self.end(EndReason::PeerClosed);
+            }
             Input::TransmitFailed => {
                 self.stats.packets_sent = self.stats.packets_sent.saturating_sub(1);
                 self.stats.frames_skipped += 1;
@@ -249,7 +257,10 @@ impl Engine {
             }
             State::Farewell => {
                 self.state = State::Ended;
-                Output::Transmit(&self.tx)
+                if self.leg.hangup(&mut self.tx) {
+                    return Output::Transmit(&self.tx);
+                }
+                Output::Ended
             }
             State::Ended => Output::Ended,
         }
@@ -320,14 +331,19 @@ impl Engine {
                 Request::Hangup => return self.end(EndReason::Processor),
             }
         }
-        while let Some(name) = self.serving.as_mut().and_then(|s| s.playout.pop_mark()) {
-            self.tell(EventKind::Mark { name });
+        let due = self.serving.as_ref().map_or(0, |serving| serving.playout.due_marks());
+        for _ in 0..due {
+            if let Some(name) = self.serving.as_mut().and_then(|s| s.playout.pop_mark()) {
+                self.tell(EventKind::Mark { name });
+            }
         }
     }
 
     /// Makes the frame that is due, if one is; true where `tx` holds something to send.
     fn tick(&mut self) -> bool {
-        while let Some(tick) = self.pacer.as_mut().and_then(|pacer| pacer.tick(self.now)) {
+        while self.state == State::Running
+            && let Some(tick) = self.pacer.as_mut().and_then(|pacer| pacer.tick(self.now))
+        {
             let rate = self.leg.send_rate();
             let count = Ptime::MS_20.samples(rate);
             self.stats.frames_skipped += u64::from(tick.skipped);
@@ -377,6 +393,7 @@ impl Engine {
             self.silence_told = true;
             let silent_ms = u64::try_from(silent.as_millis()).unwrap_or(u64::MAX);
             self.tell(EventKind::NoMedia { silent_ms });
+            self.settle();
         }
     }
 
@@ -396,7 +413,10 @@ impl Engine {
         if self.state != State::Running {
             return;
         }
-        self.state = if self.leg.hangup(&mut self.tx) { State::Farewell } else { State::Ended };
+        self.state = State::Farewell;
+        // What waits behind a hole has arrived: the archive wants it.
+        self.leg.give_up_holes();
+        self.receive();
         if let Some(serving) = &mut self.serving {
             let duration = self.now.saturating_duration_since(self.events.epoch.instant);
             serving.chain.finish(&self.info, &End { duration, stats: &self.stats });

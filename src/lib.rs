@@ -13,17 +13,20 @@
 //! | 1 | `media`, `processor`, `engine`, `event`, `call` | state machines without I/O; time is an argument |
 //! | 0 | `audio`, `wire`, `dsp` | values, bytes, samples |
 
+pub mod api;
 pub mod ari;
 pub mod audio;
 pub mod call;
+pub mod cli;
+pub mod config;
 pub mod dsp;
 pub mod engine;
 pub mod event;
 pub mod media;
 pub mod processor;
 pub mod runtime;
+pub mod server;
 pub mod wire;
-
 
 #[cfg(test)]
 mod testing;

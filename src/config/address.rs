@@ -97,8 +97,18 @@ mod tests {
             assert!(url(good).is_some(), "{good}");
         }
         for bad in [
-            "a:8088", "ftp://a", "http://", "http:///x", "http://u:p@a", "http://a?b", "http://a/#b",
-            "http://a:0", "http://::1", "http://a b", "http://a/\n", "ws://a",
+            "a:8088",
+            "ftp://a",
+            "http://",
+            "http:///x",
+            "http://u:p@a",
+            "http://a?b",
+            "http://a/#b",
+            "http://a:0",
+            "http://::1",
+            "http://a b",
+            "http://a/\n",
+            "ws://a",
         ] {
             assert_eq!(url(bad), None, "{bad}");
         }

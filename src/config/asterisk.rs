@@ -78,7 +78,11 @@ pub(super) fn asterisk(
         on_end: section.word("on_end", default.on_end, &ends),
         stranded: section.word("stranded", default.stranded, &ends),
         ca_file: ca_file(&mut section),
-        request_timeout: section.millis("request_timeout_ms", default.request_timeout, 100..=60_000),
+        request_timeout: section.millis(
+            "request_timeout_ms",
+            default.request_timeout,
+            100..=60_000,
+        ),
         ping_every: section.millis("ping_ms", default.ping_every, 1_000..=300_000),
         reconnect_min,
         reconnect_max,
@@ -103,18 +107,27 @@ fn url(section: &mut Section<'_>) -> Option<String> {
 }
 
 fn check_format(section: &Section<'_>, media: Transport, format: MediaFormat) {
-    if media == Transport::AudioSocket && !matches!(format, MediaFormat::Slin(_)) {
-        let reason =
-            format!("`{format}` cannot travel over AudioSocket, which carries the slin formats only");
+    if !media.carries(format) {
+        let carried: Vec<&str> = media.formats().iter().map(|it| it.asterisk_name()).collect();
+        let carried = carried.join(", ");
+        let reason = format!("\"{format}\" does not travel over {media}, which carries {carried}");
         section.report("format", Problem::Conflict { reason });
     }
 }
 
 fn ca_file(section: &mut Section<'_>) -> Option<PathBuf> {
     let path = PathBuf::from(section.string("ca_file")?);
-    if let Err(error) = fs::read(&path) {
-        let path = path.display().to_string();
-        section.report("ca_file", Problem::Unreadable { path, reason: error.to_string() });
+    let shown_path = path.display().to_string();
+    match fs::read_to_string(&path) {
+        Err(error) => {
+            let problem = Problem::Unreadable { path: shown_path, reason: error.to_string() };
+            section.report("ca_file", problem);
+        }
+        Ok(text) if !text.contains("-----BEGIN CERTIFICATE-----") => {
+            let allowed = "a PEM file with one certificate or more";
+            section.report("ca_file", Problem::not_allowed(shown(&shown_path), allowed));
+        }
+        Ok(_) => {}
     }
     Some(path)
 }
@@ -138,6 +151,8 @@ fn password(section: &mut Section<'_>, variables: &Variables) -> Secret {
     let given: Vec<&str> =
         PASSWORD_KEYS.into_iter().filter(|key| strength(key) == strongest).collect();
     match given.as_slice() {
+        // What is no table at all has been reported.
+        _ if !section.is_table() => Secret::default(),
         _ if strongest == 0 => {
             let wanted = "one of password, password_file and password_env: \
                           the password of this user in Asterisk's ari.conf"
@@ -149,7 +164,7 @@ fn password(section: &mut Section<'_>, variables: &Variables) -> Secret {
             );
             Secret::default()
         }
-        ["password"] => Secret::from(plain.unwrap_or_default()),
+        ["password"] => Secret::new(plain.unwrap_or_default()),
         ["password_file"] => from_file(section, file),
         ["password_env"] => from_variable(section, variable, variables),
         several => {
@@ -175,7 +190,7 @@ fn from_file(section: &Section<'_>, path: Option<String>) -> Secret {
         Err(error) => refuse(Problem::Unreadable { path, reason: error.to_string() }),
         Ok(text) => match text.trim_end_matches(['\r', '\n']) {
             "" => refuse(Problem::not_allowed(shown(&path), "a file that is not empty")),
-            password => Secret::from(password.to_owned()),
+            password => Secret::new(password.to_owned()),
         },
     }
 }
@@ -184,7 +199,7 @@ fn from_variable(section: &Section<'_>, name: Option<String>, variables: &Variab
     let Some(name) = name else { return Secret::default() };
     let value = variables.get(&OsString::from(&name)).and_then(|value| value.to_str());
     match value {
-        Some(password) if !password.is_empty() => Secret::from(password.to_owned()),
+        Some(password) if !password.is_empty() => Secret::new(password.to_owned()),
         _ => {
             let allowed = "the name of an environment variable that is set and not empty";
             section.report("password_env", Problem::not_allowed(shown(&name), allowed));

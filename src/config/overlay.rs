@@ -28,8 +28,7 @@ pub(super) fn environment(
         // A name that is not UTF-8 cannot begin with the prefix and name a key.
         let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else { continue };
         let place = Place::Environment { variable: name.to_owned() };
-        let path: Vec<String> =
-            name[PREFIX.len()..].split("__").map(str::to_lowercase).collect();
+        let path: Vec<String> = name[PREFIX.len()..].split("__").map(str::to_lowercase).collect();
         match value.into_string() {
             Ok(text) => entries.push((path, Node { place, value: Value::Raw(text) })),
             Err(_) => errors.push(ConfigError {

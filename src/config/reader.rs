@@ -35,6 +35,7 @@ impl Findings {
     }
 
     /// Every key that has been asked for.
+    #[cfg(test)]
     pub(super) fn keys(&self) -> Vec<String> {
         self.asked.borrow().keys().cloned().collect()
     }
@@ -77,6 +78,16 @@ impl<'a> Section<'a> {
         self.findings
     }
 
+    /// Whether the value of this section was given and is a table.
+    pub(super) fn is_table(&self) -> bool {
+        self.table.is_some()
+    }
+
+    /// Whether `key` is given, of whatever type.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.table.is_some_and(|table| table.contains_key(key))
+    }
+
     /// The section `key`; without keys where it is not given.
     pub(super) fn section(&mut self, key: &'static str) -> Section<'a> {
         self.known.push(key);
@@ -87,8 +98,10 @@ impl<'a> Section<'a> {
     /// The sections that have names of the user's choice: all that is not read otherwise.
     pub(super) fn named_sections(&mut self) -> Vec<(&'a str, Section<'a>)> {
         let table = self.table;
-        let others = table.into_iter().flatten().filter(|(key, _)| !self.known.contains(&key.as_str()));
-        let found: Vec<_> = others.map(|(key, node)| (key.as_str(), self.below(key, Some(node)))).collect();
+        let others =
+            table.into_iter().flatten().filter(|(key, _)| !self.known.contains(&key.as_str()));
+        let found: Vec<_> =
+            others.map(|(key, node)| (key.as_str(), self.below(key, Some(node)))).collect();
         self.table = None;
         found
     }
@@ -142,7 +155,12 @@ impl<'a> Section<'a> {
     }
 
     /// An integer within `allowed`.
-    pub(super) fn integer<T>(&mut self, key: &'static str, default: T, allowed: RangeInclusive<T>) -> T
+    pub(super) fn integer<T>(
+        &mut self,
+        key: &'static str,
+        default: T,
+        allowed: RangeInclusive<T>,
+    ) -> T
     where
         T: Copy + PartialOrd + Display + TryFrom<i128>,
     {
@@ -274,7 +292,12 @@ impl<'a> Section<'a> {
     }
 
     /// One of a few words.
-    pub(super) fn word<T: Copy>(&mut self, key: &'static str, default: T, words: &[(&str, T)]) -> T {
+    pub(super) fn word<T: Copy>(
+        &mut self,
+        key: &'static str,
+        default: T,
+        words: &[(&str, T)],
+    ) -> T {
         let Some(text) = self.string(key) else { return default };
         if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
             return *value;

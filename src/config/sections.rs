@@ -76,8 +76,8 @@ pub(super) fn audiosocket(mut section: Section<'_>) -> AudioSocketSettings {
             .or(default.advertise),
         accept: section.word("accept", default.accept, &ACCEPT),
         max_connections: section.integer("max_connections", default.max_connections, 1..=100_000),
-        // 20 ms at 8 kHz, and what the length field can say.
-        max_frame_bytes: section.integer("max_frame_bytes", default.max_frame_bytes, 320..=65_535),
+        // Header and 20 ms at 8 kHz; header and what the length field can say.
+        max_frame_bytes: section.integer("max_frame_bytes", default.max_frame_bytes, 323..=65_538),
         uuid_timeout: section.millis("uuid_timeout_ms", default.uuid_timeout, 100..=60_000),
     };
     section.finish();
@@ -171,7 +171,7 @@ pub(super) fn pipelines(mut section: Section<'_>, processors: &[&str]) -> Pipeli
             }
             // Where the key is there, it has been reported; the name still counts as taken.
             None => {
-                if !pipeline.has("processors") {
+                if pipeline.is_table() && !pipeline.has("processors") {
                     let wanted = "`processors`, a list of processors".to_owned();
                     let place = pipeline.place().clone();
                     let key = pipeline.key("processors");

@@ -25,7 +25,10 @@ pub(super) enum Value {
     Integer(i128),
     Boolean(bool),
     /// A float or a date: no key takes one.
-    Other { kind: &'static str, text: String },
+    Other {
+        kind: &'static str,
+        text: String,
+    },
     /// Text of an environment variable or a flag; the key decides what it means.
     Raw(String),
 }
@@ -85,7 +88,7 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Table, Vec<ConfigError>> 
     if errors.is_empty() {
         return Ok(lines.table(root.get_ref()));
     }
-    Err(errors
+    let mut errors: Vec<ConfigError> = errors
         .iter()
         .map(|error| {
             let span = error.span().unwrap_or_default();
@@ -102,7 +105,9 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Table, Vec<ConfigError>> 
                 problem: Problem::Syntax { message },
             }
         })
-        .collect())
+        .collect();
+    errors.sort_by(|a, b| a.place.cmp(&b.place));
+    Err(errors)
 }
 
 /// Parses the text of an environment variable or a flag as one TOML value.

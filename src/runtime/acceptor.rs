@@ -9,6 +9,7 @@ use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::{debug, warn};
 use uuid::Uuid;
@@ -54,15 +55,17 @@ impl Acceptor {
         let mut stop = std::pin::pin!(stop.stop_accepting.notified());
         stop.as_mut().enable();
         let greeter = Arc::new(Greeter { settings, default_pipeline, shared });
+        let mut greetings = JoinSet::new();
         while !greeter.shared.stopping.load(Ordering::Relaxed) {
             let accepted = tokio::select! {
-                () = &mut stop => return,
+                () = &mut stop => break,
+                Some(_) = greetings.join_next() => continue,
                 accepted = listener.accept() => accepted,
             };
             match accepted {
                 Ok((stream, peer)) => {
                     let permit = Arc::clone(&slots).try_acquire_owned().ok();
-                    tokio::spawn(Arc::clone(&greeter).greet(stream, peer, permit));
+                    greetings.spawn(Arc::clone(&greeter).greet(stream, peer, permit));
                 }
                 Err(error) => {
                     warn!(%error, "an AudioSocket connection could not be accepted");
@@ -70,6 +73,8 @@ impl Acceptor {
                 }
             }
         }
+        // No connection becomes a call once this has returned.
+        greetings.shutdown().await;
     }
 }
 
@@ -105,16 +110,19 @@ impl Greeter {
             return Err(Refused::Stopping);
         }
         let directory = &self.shared.directory;
-        let mut spec = match directory.take_expected(uuid) {
+        let shard = directory.least_loaded();
+        let started = self.shared.clock.wall();
+        let mut spec = match directory.admit_expected(uuid, shard, started) {
             Some(spec) => spec,
-            None if self.settings.accept == Accept::Any => self.unannounced(),
+            None if self.settings.accept == Accept::Any => {
+                let spec = self.unannounced();
+                // The semaphore has counted this connection.
+                directory.insert(&spec.info, shard, started, usize::MAX);
+                spec
+            }
             None => return Err(Refused::UnknownUuid),
         };
         spec.info.stream_uuid = Some(uuid);
-        let shard = directory.least_loaded();
-        let started = self.shared.clock.wall();
-        // The semaphore has counted this connection.
-        directory.insert(&spec.info, shard, started, usize::MAX);
         Ok((spec, shard))
     }
 

@@ -8,7 +8,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use uuid::Uuid;
 
 use crate::audio::MediaFormat;
-use crate::call::{CallId, CallInfo, Transport};
+use crate::call::{CallId, CallInfo, EndReason, Transport};
 use crate::event::CallEvent;
 use crate::processor::Pipeline;
 
@@ -66,6 +66,8 @@ struct Entries {
 struct Entry {
     shard: usize,
     summary: CallSummary,
+    /// Somebody wants it to end, which may be before its shard has heard of it.
+    ending: Option<EndReason>,
 }
 
 impl Directory {
@@ -95,6 +97,11 @@ impl Directory {
         if entries.calls.values().filter(here).count() >= limit {
             return false;
         }
+        self.enter(&mut entries, info, shard, started);
+        true
+    }
+
+    fn enter(&self, entries: &mut Entries, info: &CallInfo, shard: usize, started: Duration) {
         let summary = CallSummary {
             id: info.id,
             transport: info.transport,
@@ -103,10 +110,10 @@ impl Directory {
             channel_id: info.caller.as_ref().map(|caller| caller.channel_id.clone()),
             started_unix_ms: u64::try_from(started.as_millis()).unwrap_or(u64::MAX),
         };
-        if entries.calls.insert(info.id, Entry { shard, summary }).is_none() {
+        let entry = Entry { shard, summary, ending: None };
+        if entries.calls.insert(info.id, entry).is_none() {
             self.load[shard].fetch_add(1, Ordering::Relaxed);
         }
-        true
     }
 
     /// Strikes a call that is over.
@@ -114,6 +121,19 @@ impl Directory {
         if let Some(entry) = self.lock().calls.remove(&call) {
             self.load[entry.shard].fetch_sub(1, Ordering::Relaxed);
         }
+    }
+
+    /// Takes note that a call shall end, and answers the shard that carries it.
+    pub(super) fn end(&self, call: CallId, reason: EndReason) -> Option<usize> {
+        let mut entries = self.lock();
+        let entry = entries.calls.get_mut(&call)?;
+        entry.ending.get_or_insert(reason);
+        Some(entry.shard)
+    }
+
+    /// Why a call shall end, where somebody wants it to.
+    pub(super) fn ending(&self, call: CallId) -> Option<EndReason> {
+        self.lock().calls.get(&call).and_then(|entry| entry.ending)
     }
 
     /// The shard that carries a call.
@@ -139,7 +159,21 @@ impl Directory {
         self.lock().expected.insert(spec.info.id.uuid(), spec);
     }
 
-    /// Takes the announcement of a connection that has come, or that nobody waits for any more.
+    /// Takes the announcement of a connection that has come, and enters its call; in one step, so
+    /// that there is no moment in which the call could not be ended.
+    pub(super) fn admit_expected(
+        &self,
+        uuid: Uuid,
+        shard: usize,
+        started: Duration,
+    ) -> Option<CallSpec> {
+        let mut entries = self.lock();
+        let spec = entries.expected.remove(&uuid)?;
+        self.enter(&mut entries, &spec.info, shard, started);
+        Some(spec)
+    }
+
+    /// Takes the announcement of a connection that nobody waits for any more.
     pub(super) fn take_expected(&self, uuid: Uuid) -> Option<CallSpec> {
         self.lock().expected.remove(&uuid)
     }

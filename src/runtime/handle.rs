@@ -105,7 +105,9 @@ impl MediaHandle {
 
     /// Locks a call to the address that Asterisk sends from and listens at. Frames go out at once.
     pub fn set_peer(&self, call: CallId, peer: SocketAddr) {
-        self.command(call, Command::SetPeer(peer));
+        if let Some(shard) = self.0.directory.shard_of(call) {
+            self.send(shard, ShardCommand::Call(call, Command::SetPeer(peer)));
+        }
     }
 
     /// Announces a call over AudioSocket, and answers the `host:port` that Asterisk shall connect
@@ -127,7 +129,7 @@ impl MediaHandle {
     pub fn end(&self, call: CallId, reason: EndReason) {
         match self.0.directory.take_expected(call.uuid()) {
             Some(spec) => self.withdraw(&spec, reason),
-            None => self.command(call, Command::End(reason)),
+            None => self.end_running(call, reason),
         }
     }
 
@@ -161,7 +163,7 @@ impl MediaHandle {
             self.withdraw(&spec, reason);
         }
         for call in self.0.directory.calls() {
-            self.command(call.id, Command::End(reason));
+            self.end_running(call.id, reason);
         }
     }
 
@@ -189,9 +191,9 @@ impl MediaHandle {
         }
     }
 
-    fn command(&self, call: CallId, command: Command) {
-        if let Some(shard) = self.0.directory.shard_of(call) {
-            self.send(shard, ShardCommand::Call(call, command));
+    fn end_running(&self, call: CallId, reason: EndReason) {
+        if let Some(shard) = self.0.directory.end(call, reason) {
+            self.send(shard, ShardCommand::Call(call, Command::End(reason)));
         }
     }
 

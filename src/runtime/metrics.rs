@@ -6,6 +6,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
+use tokio::runtime::Handle;
 
 use crate::call::Transport;
 use crate::media::{CallStats, Rejected, Rejections};
@@ -65,6 +66,8 @@ pub(super) struct Totals {
     pub(super) running: [u64; 2],
     /// Calls that began, by transport.
     pub(super) started: [u64; 2],
+    /// Calls whose caller was heard, by transport.
+    pub(super) ready: [u64; 2],
     /// Calls given up after a panic.
     pub(super) panicked: u64,
     /// What the calls counted.
@@ -86,6 +89,7 @@ impl Totals {
         for index in 0..2 {
             self.running[index] += other.running[index];
             self.started[index] += other.started[index];
+            self.ready[index] += other.ready[index];
         }
         self.panicked += other.panicked;
         self.media += &other.media;
@@ -174,6 +178,17 @@ impl Collector for MediaCollector {
             MetricType::Counter,
             &by_transport(totals.started),
         )?;
+        family(
+            "sidetone_calls_ready",
+            "Calls whose caller was heard",
+            MetricType::Counter,
+            &by_transport(totals.ready),
+        )?;
+        if let Ok(runtime) = Handle::try_current() {
+            let tasks = runtime.metrics().num_alive_tasks() as u64;
+            let help = "Tasks of the control side; shards have one per AudioSocket call";
+            family("sidetone_tasks", help, MetricType::Gauge, &[("side", "control", tasks)])?;
+        }
         family(
             "sidetone_packets",
             "Packets of audio by what became of them",

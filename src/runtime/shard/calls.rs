@@ -35,6 +35,7 @@ pub(super) struct Calls {
     by_id: HashMap<CallId, usize>,
     by_peer: HashMap<SocketAddr, usize>,
     serial: u64,
+    stopping: bool,
     timers: Timers,
     /// When the shard's thread wakes by itself.
     armed: Option<Instant>,
@@ -65,6 +66,7 @@ impl Calls {
             by_id: HashMap::new(),
             by_peer: HashMap::new(),
             serial: 0,
+            stopping: false,
             timers: Timers::default(),
             armed: None,
             sooner,
@@ -106,7 +108,16 @@ impl Calls {
                 }
                 self.drive(now, slot, Input::Command(command));
             }
-            ShardCommand::Stop => {}
+            ShardCommand::Stop => self.stop(now),
+        }
+    }
+
+    /// Ends every call, and those that come from now on.
+    pub(super) fn stop(&mut self, now: Instant) {
+        self.stopping = true;
+        let slots: Vec<_> = self.slots.iter().map(|(slot, _)| slot).collect();
+        for slot in slots {
+            self.drive(now, slot, Input::Command(Command::End(EndReason::ShuttingDown)));
         }
     }
 
@@ -195,7 +206,7 @@ impl Calls {
         let (epoch, media) = (self.epoch(now), self.parts.media.clone());
         let engine = Engine::rtp(epoch, spec.info, spec.pipeline, media, seed);
         let key = self.insert(now, engine, spec.events, registration);
-        self.drive(now, key.slot, Input::Timeout);
+        self.begin(now, key, Input::Timeout);
         key.slot
     }
 
@@ -222,7 +233,20 @@ impl Calls {
                 Input::StreamClosed
             }
         };
+        self.begin(now, key, input);
+    }
+
+    /// Drives a new call for the first time, and ends it where that was asked for meanwhile.
+    fn begin(&mut self, now: Instant, key: Key, input: Input<'_>) {
+        let Some(slot) = self.slots.get(key.slot) else { return };
+        let stopping = self.stopping.then_some(EndReason::ShuttingDown);
+        let ending = self.parts.directory.ending(slot.engine.info().id).or(stopping);
         self.drive(now, key.slot, input);
+        if let Some(reason) = ending
+            && self.slots.get(key.slot).is_some_and(|slot| slot.key == key)
+        {
+            self.drive(now, key.slot, Input::Command(Command::End(reason)));
+        }
     }
 
     /// Lets recordings of a call tell their events where the call tells its own.
@@ -263,7 +287,7 @@ impl Calls {
         from: SocketAddr,
         bytes: &[u8],
     ) -> Result<usize, Rejected> {
-        if self.parts.accept == Accept::Registered {
+        if self.parts.accept == Accept::Registered || self.stopping {
             return Err(Rejected::ForeignSource);
         }
         let packet = RtpPacket::parse(bytes).map_err(|_| Rejected::Malformed)?;
@@ -296,7 +320,10 @@ impl Calls {
     }
 
     fn lock_to(&mut self, slot: usize, peer: SocketAddr) {
-        if let Some(before) = self.slots[slot].peer.replace(peer) {
+        let Some(entry) = self.slots.get_mut(slot) else { return };
+        if let Some(before) = entry.peer.replace(peer)
+            && self.by_peer.get(&before) == Some(&slot)
+        {
             self.by_peer.remove(&before);
         }
         self.by_peer.insert(peer, slot);
@@ -304,7 +331,7 @@ impl Calls {
 
     /// Hands a call one input, does what it answers, and sees to its next wake-up.
     fn drive(&mut self, now: Instant, index: usize, input: Input<'_>) {
-        let Self { parts, slots, sending, unsent, timers, .. } = self;
+        let Self { parts, slots, sending, unsent, timers, totals, .. } = self;
         let Some(slot) = slots.get_mut(index) else { return };
         let Slot { key, engine, events, peer, stream, .. } = slot;
         let mut dropped = 0;
@@ -322,7 +349,12 @@ impl Calls {
                         }
                         (None, None) => dropped += 1,
                     },
-                    Output::Event(event) => tell(call, event, events.as_ref()),
+                    Output::Event(event) => {
+                        if matches!(event.kind, EventKind::MediaReady { .. }) {
+                            totals.ready[Totals::index(engine.transport())] += 1;
+                        }
+                        tell(call, event, events.as_ref());
+                    }
                     Output::Wait(at) => return Some(at),
                     Output::Ended => return None,
                 }

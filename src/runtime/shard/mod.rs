@@ -52,7 +52,8 @@ pub(super) enum ShardCommand {
     },
     /// Hand a command to a call; one that is not there is ignored.
     Call(CallId, Command),
-    /// End when the last call has ended; no more calls will be opened.
+    /// End every call and those that are still to come, then the shard. So it does, too, when
+    /// nobody is left to command it.
     Stop,
 }
 
@@ -98,17 +99,23 @@ async fn run(mut parts: ShardParts) -> io::Result<()> {
     loop {
         let deadline = calls.borrow_mut().arm(publish_at);
         sleep.as_mut().reset(deadline.into());
-        tokio::select! {
+        // Audio that has arrived comes before the frames that are due: after a stall, those shall
+        // find it in their queues.
+        let command = tokio::select! {
             biased;
-            () = &mut sleep => {}
-            Some(command) = commands.recv() => {
-                stopping |= matches!(command, ShardCommand::Stop);
-                calls.borrow_mut().handle_command(clock.now(), command, &calls);
+            result = receive(&socket, &mut batch, &clock, &calls) => {
+                result?;
+                commands.try_recv().ok()
             }
-            result = receive(&socket, &mut batch, &clock, &calls) => result?,
-            () = sooner.notified() => {}
-        }
+            command = commands.recv(), if !stopping => Some(command.unwrap_or(ShardCommand::Stop)),
+            () = sooner.notified() => None,
+            () = &mut sleep => commands.try_recv().ok(),
+        };
         let now = clock.now();
+        if let Some(command) = command {
+            stopping |= matches!(command, ShardCommand::Stop);
+            calls.borrow_mut().handle_command(now, command, &calls);
+        }
         let mut calls = calls.borrow_mut();
         calls.run_timers(now);
         calls.flush();

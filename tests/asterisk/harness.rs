@@ -1,14 +1,10 @@
 //! The harness's own tests: what every test against a real Asterisk stands on.
-#![allow(clippy::disallowed_methods, reason = "measures and waits for a foreign process")]
-
-#[path = "common/asterisk.rs"]
-mod asterisk;
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
-use asterisk::{Asterisk, LocalCall, Options, Sipp, SippScenario};
+use crate::asterisk::{Asterisk, LocalCall, Options, Sipp, SippScenario, require};
 
 /// Reproducible noise that survives a ulaw leg recognisably and matches only itself.
 fn noise(samples: usize) -> Vec<i16> {
@@ -31,7 +27,7 @@ fn position(hay: &[i16], needle: &[i16]) -> Option<usize> {
 
 #[test]
 fn boots_and_answers_cli_and_ari() {
-    let Some(installation) = asterisk::require() else { return };
+    let Some(installation) = require() else { return };
     let started = Instant::now();
     let asterisk = Asterisk::start(&installation, &Options::default());
     let took = started.elapsed();
@@ -49,7 +45,7 @@ fn boots_and_answers_cli_and_ari() {
 
 #[test]
 fn every_module_of_the_configuration_is_running_and_nothing_complains() {
-    let Some(installation) = asterisk::require() else { return };
+    let Some(installation) = require() else { return };
     let asterisk = Asterisk::start(&installation, &Options::default());
 
     let running = asterisk.cli("module show");
@@ -73,7 +69,7 @@ fn every_module_of_the_configuration_is_running_and_nothing_complains() {
 
 #[test]
 fn two_instances_do_not_see_each_other() {
-    let Some(installation) = asterisk::require() else { return };
+    let Some(installation) = require() else { return };
     let one = Asterisk::start(&installation, &Options::default());
     let two = Asterisk::start(&installation, &Options::default());
     assert_ne!(one.ari_url(), two.ari_url());
@@ -88,7 +84,7 @@ fn two_instances_do_not_see_each_other() {
 
 #[test]
 fn caller_hears_through_echo_exactly_what_it_said() {
-    let Some(installation) = asterisk::require() else { return };
+    let Some(installation) = require() else { return };
     let asterisk = Asterisk::start(&installation, &Options::default());
     for rate in [8000, 16_000] {
         let prompt = noise(3 * rate as usize);
@@ -116,7 +112,7 @@ fn caller_hears_through_echo_exactly_what_it_said() {
 
 #[test]
 fn wrong_password_is_refused() {
-    let Some(installation) = asterisk::require() else { return };
+    let Some(installation) = require() else { return };
     let asterisk = Asterisk::start(&installation, &Options::default());
     let port: u16 = asterisk.ari_url().split(&[':', '/']).nth(4).unwrap().parse().unwrap();
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
@@ -134,7 +130,7 @@ fn wrong_password_is_refused() {
 
 #[test]
 fn killed_instance_comes_back_on_the_same_ports() {
-    let Some(installation) = asterisk::require() else { return };
+    let Some(installation) = require() else { return };
     let mut asterisk = Asterisk::start(&installation, &Options::default());
     let url = asterisk.ari_url();
     LocalCall::new("asterisk-echo@sidetone").start(&asterisk);
@@ -152,7 +148,7 @@ fn killed_instance_comes_back_on_the_same_ports() {
 
 #[test]
 fn dropped_instance_leaves_no_process_and_no_folder() {
-    let Some(installation) = asterisk::require() else { return };
+    let Some(installation) = require() else { return };
     let asterisk = Asterisk::start(&installation, &Options::default());
     let (folder, pid) = (asterisk.folder(), asterisk.pid().unwrap());
     assert!(folder.exists());
@@ -163,7 +159,7 @@ fn dropped_instance_leaves_no_process_and_no_folder() {
 
 #[test]
 fn sip_call_is_echoed_and_ends_with_bye_from_the_telephone() {
-    let Some(installation) = asterisk::require() else { return };
+    let Some(installation) = require() else { return };
     let asterisk = Asterisk::start(&installation, &Options::default());
     // Every ulaw code in every order that the noise has.
     let ulaw: Vec<u8> = noise(16_000).iter().map(|s| s.to_le_bytes()[0]).collect();
@@ -180,7 +176,7 @@ fn sip_call_is_echoed_and_ends_with_bye_from_the_telephone() {
 
 #[test]
 fn sip_call_ends_with_bye_from_asterisk() {
-    let Some(installation) = asterisk::require() else { return };
+    let Some(installation) = require() else { return };
     let asterisk = Asterisk::start(&installation, &Options::default());
     let ends = SippScenario::IsHungUpWithin(Duration::from_secs(5));
     Sipp::call(&asterisk, "echo-bye-1", &[0xff; 8000], ends).wait();
@@ -189,7 +185,7 @@ fn sip_call_ends_with_bye_from_asterisk() {
 
 #[test]
 fn call_without_sidetone_goes_on_in_the_dialplan() {
-    let Some(installation) = asterisk::require() else { return };
+    let Some(installation) = require() else { return };
     let asterisk = Asterisk::start(&installation, &Options::default());
     assert_eq!(asterisk.global("CONTINUED"), "");
     LocalCall::to_sidetone("echo").start(&asterisk);
@@ -230,7 +226,7 @@ fn heard_from_slin16_channel(asterisk: &Asterisk, payload_type: u8, payload: &[u
 /// 34 means nothing to it, not even the one that it sends on the same channel.
 #[test]
 fn dynamic_payload_type_is_dropped_by_asterisk_and_static_ones_are_heard() {
-    let Some(installation) = asterisk::require() else { return };
+    let Some(installation) = require() else { return };
     let asterisk = Asterisk::start(&installation, &Options::default());
     asterisk.put_sound("noise", 16_000, &noise(3 * 16_000));
     let loud = |samples: &[i16]| samples.iter().filter(|s| s.unsigned_abs() > 1000).count();
@@ -257,7 +253,7 @@ fn dynamic_payload_type_is_dropped_by_asterisk_and_static_ones_are_heard() {
 
 #[test]
 fn ari_is_served_over_tls_when_asked_for() {
-    let Some(installation) = asterisk::require() else { return };
+    let Some(installation) = require() else { return };
     let certified = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let tls = Some((certified.cert.pem(), certified.signing_key.serialize_pem()));
     let asterisk = Asterisk::start(&installation, &Options { tls, ..Options::default() });

@@ -1,0 +1,406 @@
+//! The call machine against a model of Asterisk, over arbitrary orders of everything.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+use sidetone::ari::{CallMachine, Command, Input, OnEnd, Reply, Request};
+use sidetone::call::EndReason;
+use sidetone::runtime::Clock;
+
+/// What becomes of a request on its way to Asterisk and back.
+#[derive(Clone, Copy, Debug)]
+enum Fate {
+    Carried,
+    /// Carried out, but the answer is lost.
+    Unanswered,
+    /// Not carried out, and answered so or not at all.
+    Failed,
+    /// The answer is given up, then it is carried out all the same.
+    Late,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// One of the requests under way meets its fate.
+    Carry(usize, Fate),
+    /// One of the answers arrives.
+    Answer(usize),
+    /// The next event arrives.
+    Event,
+    CallerHangsUp,
+    ExternalDies,
+    BridgeDies,
+    MediaEnds,
+    End,
+    /// The next thing that the machine waits for is due.
+    Tick,
+    /// Something given up is carried out.
+    CarryLate,
+    /// The event stream is lost with all that is on it, and is back with a look at the lists.
+    StreamCut,
+}
+
+/// More failures than this could exhaust the tries of one removal, after which it is left to the
+/// reconciliation.
+const MAX_FAILURES: usize = 4;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Existence {
+    Never,
+    There,
+    Gone,
+}
+
+struct World {
+    now: Instant,
+    machine: CallMachine,
+    caller_in_app: bool,
+    external: Existence,
+    bridge: Existence,
+    under_way: Vec<Request>,
+    answers: Vec<(Request, Reply)>,
+    late: Vec<Request>,
+    events: VecDeque<Input>,
+    failures: usize,
+    entered_told: bool,
+    bridge_told: bool,
+    media_ended_itself: bool,
+    ends: usize,
+    peers: usize,
+}
+
+fn is_removal(request: Request) -> bool {
+    use Request::{ContinueCaller, HangupCaller, RemoveBridge, RemoveExternal};
+    matches!(request, HangupCaller | ContinueCaller | RemoveExternal | RemoveBridge)
+}
+
+impl World {
+    fn new(on_end: OnEnd, stranded: OnEnd) -> Self {
+        let now = Clock::new().now();
+        let mut world = Self {
+            now,
+            machine: CallMachine::new(now, on_end, stranded),
+            caller_in_app: true,
+            external: Existence::Never,
+            bridge: Existence::Never,
+            under_way: Vec::new(),
+            answers: Vec::new(),
+            late: Vec::new(),
+            events: VecDeque::new(),
+            failures: 0,
+            entered_told: false,
+            bridge_told: false,
+            media_ended_itself: false,
+            ends: 0,
+            peers: 0,
+        };
+        world.obey();
+        world
+    }
+
+    fn tell(&mut self, input: Input) {
+        if self.machine.is_finished() {
+            // The session has forgotten the call; an external channel that comes now is removed.
+            if input == Input::ExternalEntered && self.external == Existence::There {
+                self.external = Existence::Gone;
+            }
+            return;
+        }
+        self.machine.handle(self.now, input);
+        self.obey();
+    }
+
+    fn obey(&mut self) {
+        while let Some(command) = self.machine.poll_command() {
+            match command {
+                Command::SetPeer(_) => self.peers += 1,
+                Command::EndMedia(_) => {
+                    assert!(!self.media_ended_itself, "media that has ended is ended again");
+                    self.ends += 1;
+                }
+                Command::Ask(request) => {
+                    assert!(
+                        !self.under_way.contains(&request)
+                            && !self.answers.iter().any(|(asked, _)| *asked == request),
+                        "{request:?} is asked twice at once"
+                    );
+                    let ending = self.ends > 0 || self.media_ended_itself;
+                    assert!(!ending || is_removal(request), "{request:?} after the end");
+                    match request {
+                        Request::JoinCaller => assert!(self.bridge_told),
+                        Request::JoinExternal => assert!(self.bridge_told && self.entered_told),
+                        _ => {}
+                    }
+                    self.under_way.push(request);
+                }
+            }
+        }
+    }
+
+    fn carry_out(&mut self, request: Request) -> Reply {
+        let done = Reply::Done { peer: None };
+        let bridged = self.bridge == Existence::There;
+        match request {
+            Request::AnswerCaller if self.caller_in_app => done,
+            Request::JoinCaller if bridged && self.caller_in_app => done,
+            Request::JoinExternal if bridged && self.external == Existence::There => done,
+            Request::JoinCaller | Request::JoinExternal => Reply::Failed,
+            Request::CreateBridge => {
+                self.bridge = Existence::There;
+                done
+            }
+            Request::CreateExternal => {
+                self.external = Existence::There;
+                self.events.push_back(Input::ExternalEntered);
+                Reply::Done { peer: Some(SocketAddr::from(([127, 0, 0, 1], 4000))) }
+            }
+            Request::HangupCaller | Request::ContinueCaller if self.caller_in_app => {
+                self.caller_in_app = false;
+                self.events.push_back(Input::CallerGone);
+                done
+            }
+            Request::RemoveExternal if self.external == Existence::There => {
+                self.external = Existence::Gone;
+                self.events.push_back(Input::ExternalGone);
+                done
+            }
+            Request::RemoveBridge if self.bridge == Existence::There => {
+                self.bridge = Existence::Gone;
+                done
+            }
+            _ => Reply::Absent,
+        }
+    }
+
+    fn carry(&mut self, index: usize, fate: Fate) {
+        if self.under_way.is_empty() {
+            return;
+        }
+        let request = self.under_way.remove(index % self.under_way.len());
+        let failing = !matches!(fate, Fate::Carried);
+        let fate = if failing && self.failures >= MAX_FAILURES { Fate::Carried } else { fate };
+        self.failures += usize::from(failing);
+        let reply = match fate {
+            Fate::Carried => self.carry_out(request),
+            Fate::Unanswered => {
+                self.carry_out(request);
+                Reply::Failed
+            }
+            Fate::Failed => Reply::Failed,
+            Fate::Late => {
+                // A bridge that comes so late is seen by nobody before the next reconciliation.
+                if request == Request::CreateExternal {
+                    self.late.push(request);
+                }
+                Reply::Failed
+            }
+        };
+        self.answers.push((request, reply));
+    }
+
+    fn answer(&mut self, index: usize) {
+        if self.answers.is_empty() {
+            return;
+        }
+        let (request, reply) = self.answers.remove(index % self.answers.len());
+        if request == Request::CreateBridge && matches!(reply, Reply::Done { .. }) {
+            self.bridge_told = true;
+        }
+        self.tell(Input::Reply(request, reply));
+    }
+
+    fn event(&mut self) {
+        if let Some(event) = self.events.pop_front() {
+            self.entered_told |= event == Input::ExternalEntered;
+            self.tell(event);
+        }
+    }
+
+    fn tick(&mut self) {
+        if let Some(due) = self.machine.wake() {
+            self.now = self.now.max(due);
+            self.tell(Input::Timeout);
+        }
+    }
+
+    fn stream_cut(&mut self) {
+        self.events.clear();
+        let settled = self.machine.is_up();
+        if self.external == Existence::There {
+            self.entered_told = true;
+            self.tell(Input::ExternalEntered);
+        } else if settled {
+            self.tell(Input::ExternalGone);
+        }
+        if settled && !self.caller_in_app {
+            self.tell(Input::CallerGone);
+        }
+        if settled && self.bridge != Existence::There {
+            self.tell(Input::BridgeGone);
+        }
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Carry(index, fate) => self.carry(index, fate),
+            Step::Answer(index) => self.answer(index),
+            Step::Event => self.event(),
+            Step::CallerHangsUp if self.caller_in_app => {
+                self.caller_in_app = false;
+                self.events.push_back(Input::CallerGone);
+            }
+            Step::ExternalDies if self.external == Existence::There => {
+                self.external = Existence::Gone;
+                self.events.push_back(Input::ExternalGone);
+            }
+            Step::BridgeDies if self.bridge == Existence::There => {
+                self.bridge = Existence::Gone;
+                self.events.push_back(Input::BridgeGone);
+            }
+            Step::MediaEnds => {
+                // The media side tells once, whoever has ended it.
+                if !std::mem::replace(&mut self.media_ended_itself, true) {
+                    self.tell(Input::MediaEnded(EndReason::NoMedia));
+                }
+            }
+            Step::End => self.tell(Input::End(EndReason::Requested)),
+            Step::Tick => self.tick(),
+            Step::CarryLate => {
+                if let Some(request) = self.late.pop() {
+                    self.carry_out(request);
+                }
+            }
+            Step::StreamCut => self.stream_cut(),
+            Step::CallerHangsUp | Step::ExternalDies | Step::BridgeDies => {}
+        }
+    }
+
+    /// From now on everything works, and the call ends if it has not.
+    fn finish(&mut self) {
+        self.failures = MAX_FAILURES;
+        self.step(Step::CallerHangsUp);
+        self.tell(Input::End(EndReason::Requested));
+        for _ in 0..200 {
+            self.step(Step::CarryLate);
+            self.carry(0, Fate::Carried);
+            self.answer(0);
+            self.event();
+            if self.under_way.is_empty() && self.answers.is_empty() && self.events.is_empty() {
+                self.tick();
+            }
+        }
+        assert!(self.machine.is_finished(), "the call never ends: {:?}", self.machine);
+        assert_ne!(self.external, Existence::There, "the external channel is left");
+        assert_ne!(self.bridge, Existence::There, "the bridge is left");
+        assert!(!self.caller_in_app, "the caller is left");
+        assert!(self.ends <= 1, "media is ended {} times", self.ends);
+        assert!(self.ends == 1 || self.media_ended_itself, "media is not ended");
+        assert!(self.peers <= 1, "media is told {} peers", self.peers);
+        assert_eq!(self.machine.wake(), None, "a call that is over wants to be woken");
+    }
+}
+
+fn fate() -> impl Strategy<Value = Fate> {
+    prop_oneof![
+        8 => Just(Fate::Carried),
+        1 => Just(Fate::Unanswered),
+        1 => Just(Fate::Failed),
+        1 => Just(Fate::Late),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        12 => (any::<usize>(), fate()).prop_map(|(index, fate)| Step::Carry(index, fate)),
+        12 => any::<usize>().prop_map(Step::Answer),
+        8 => Just(Step::Event),
+        1 => Just(Step::CallerHangsUp),
+        1 => Just(Step::ExternalDies),
+        1 => Just(Step::BridgeDies),
+        1 => Just(Step::MediaEnds),
+        1 => Just(Step::End),
+        1 => Just(Step::Tick),
+        1 => Just(Step::CarryLate),
+        1 => Just(Step::StreamCut),
+    ]
+}
+
+fn on_end() -> impl Strategy<Value = OnEnd> {
+    prop_oneof![Just(OnEnd::Hangup), Just(OnEnd::Continue)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 5_000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn whatever_happens_in_whatever_order_nothing_is_left_and_media_ends_once(
+        on_end in on_end(),
+        stranded in on_end(),
+        steps in prop::collection::vec(step(), 0..60),
+    ) {
+        let mut world = World::new(on_end, stranded);
+        for step in steps {
+            world.step(step);
+        }
+        world.finish();
+    }
+}
+
+/// Where nothing fails and nobody ends it, every order of answers and events brings the call up.
+#[test]
+fn every_order_of_answers_and_events_brings_the_call_up() {
+    // Each digit picks what comes next of whatever can come: all paths of a small tree.
+    let mut paths = vec![Vec::new()];
+    let mut ends = 0;
+    while let Some(path) = paths.pop() {
+        let mut world = World::new(OnEnd::Hangup, OnEnd::Continue);
+        for &choice in &path {
+            choose(&mut world, choice);
+        }
+        let choices = world.under_way.len() + world.answers.len() + world.events.len().min(1);
+        if choices == 0 {
+            assert!(world.machine.is_up(), "{path:?}");
+            assert_eq!(world.peers, 1, "{path:?}");
+            ends += 1;
+        }
+        paths.extend((0..choices).map(|choice| [&path[..], &[choice]].concat()));
+    }
+    assert!(ends > 1_000, "only {ends} orders");
+}
+
+fn choose(world: &mut World, choice: usize) {
+    let (under_way, answers) = (world.under_way.len(), world.answers.len());
+    if choice < under_way {
+        world.carry(choice, Fate::Carried);
+    } else if choice < under_way + answers {
+        world.answer(choice - under_way);
+    } else {
+        world.event();
+    }
+}
+
+#[test]
+fn a_removal_that_never_works_is_given_up_within_a_minute() {
+    let mut world = World::new(OnEnd::Hangup, OnEnd::Continue);
+    while !world.machine.is_up() {
+        world.carry(0, Fate::Carried);
+        world.answer(0);
+        world.event();
+    }
+    let start = world.now;
+    world.tell(Input::End(EndReason::Requested));
+    for _ in 0..100 {
+        for request in std::mem::take(&mut world.under_way) {
+            world.tell(Input::Reply(request, Reply::Failed));
+        }
+        world.tick();
+    }
+    assert!(world.machine.is_finished());
+    assert!(world.now - start < Duration::from_secs(60));
+}

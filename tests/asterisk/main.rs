@@ -1,0 +1,19 @@
+//! Sidetone against a real Asterisk: every test starts its own of both.
+#![allow(clippy::disallowed_methods, reason = "waits for foreign processes in real time")]
+
+#[path = "../common/asterisk.rs"]
+mod asterisk;
+#[path = "../common/sidetone.rs"]
+mod server;
+mod support;
+
+mod control;
+mod dialplan;
+mod echo;
+mod forgery;
+mod hangup;
+mod harness;
+mod outage;
+mod recording;
+mod relay;
+mod sip;

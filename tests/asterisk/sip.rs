@@ -1,0 +1,45 @@
+//! A telephone: SIPp calls through PJSIP, speaks, hears its echo, and either side says BYE.
+
+use std::time::Duration;
+
+use sidetone::dsp::g711;
+
+use crate::asterisk::{self, Asterisk, Options, Sipp, SippScenario};
+use crate::support::{SOON, find, serve, speech};
+
+const DIALPLAN: &str = "[sidetone](+)\n\
+    exten => echo-record,1,Answer()\n \
+    same => n,Stasis(sidetone,echo-record)\n \
+    same => n,Hangup()\n";
+
+#[test]
+fn a_telephone_is_answered_echoed_and_hung_up_from_either_side() {
+    let Some(installation) = asterisk::require() else { return };
+    let options = Options { dialplan: DIALPLAN.to_owned(), ..Options::default() };
+    let asterisk = Asterisk::start(&installation, &options);
+    let sidetone = serve(&asterisk, "", "");
+    let prompt = speech(8000);
+    let mut ulaw = vec![0; prompt.len()];
+    g711::ulaw_encode(&prompt, &mut ulaw);
+
+    let hangs_up = SippScenario::HangsUpAfter(Duration::from_secs(7));
+    let waits = SippScenario::IsHungUpWithin(Duration::from_secs(20));
+    let caller = Sipp::call(&asterisk, "echo-record", &ulaw, hangs_up);
+    let called = Sipp::call(&asterisk, "echo-record", &ulaw, waits);
+    sidetone.wait_until("two calls", SOON, |sidetone| sidetone.calls().len() == 2);
+    caller.wait();
+    // The first caller is gone; the second one is hung up by us.
+    sidetone.wait_until("one call", SOON, |sidetone| sidetone.calls().len() == 1);
+    let id = sidetone.calls()[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(sidetone.api("DELETE", &format!("/v1/calls/{id}")).0, 202);
+    called.wait();
+
+    asterisk.wait_until_idle(SOON);
+    sidetone.wait_until_idle(SOON);
+    for recorded in sidetone.complete_recordings(2) {
+        for (side, samples) in [("caller", &recorded.caller), ("bot", &recorded.bot)] {
+            let found = find(&prompt, samples);
+            assert!(found.coefficient > 0.98, "{side}: correlation {:.4}", found.coefficient);
+        }
+    }
+}

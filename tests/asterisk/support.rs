@@ -1,0 +1,87 @@
+//! What the tests of this binary share.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sidetone::dsp::{Match, find_offset};
+
+use crate::asterisk::{self, ARI_PASSWORD, ARI_USER, Asterisk, Options};
+use crate::server::{Block, Sidetone};
+
+/// One Asterisk and a server that controls it; `None` where there is no Asterisk to be had.
+pub(crate) fn pair(config: &str, block: &str) -> Option<(Asterisk, Sidetone)> {
+    let installation = asterisk::require()?;
+    let asterisk = Asterisk::start(&installation, &Options::default());
+    let sidetone = serve(&asterisk, config, block);
+    Some((asterisk, sidetone))
+}
+
+/// A server that controls `asterisk` under the name `pbx`, connected.
+pub(crate) fn serve(asterisk: &Asterisk, config: &str, block: &str) -> Sidetone {
+    let url = asterisk.ari_url();
+    let sidetone = Sidetone::start(&[self::block("pbx", &url, block)], config);
+    sidetone.wait_connected(&["pbx"]);
+    sidetone
+}
+
+/// A block of the configuration for a test's Asterisk.
+pub(crate) fn block<'a>(name: &'a str, url: &'a str, more: &'a str) -> Block<'a> {
+    Block { name, url, user: ARI_USER, password: ARI_PASSWORD, more }
+}
+
+/// The speech of `fixtures/`, at 8 or 16 kHz.
+pub(crate) fn speech(rate: u32) -> Vec<i16> {
+    let name = format!("fixtures/speech-{}k.wav", rate / 1000);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    let mut reader = hound::WavReader::open(path).expect("the fixture is in the repository");
+    assert_eq!(reader.spec().sample_rate, rate);
+    reader.samples().map(|sample| sample.expect("a sample")).collect()
+}
+
+/// Noise that is like itself nowhere else, low-passed so that every codec carries it well.
+pub(crate) fn noise(samples: usize) -> Vec<i16> {
+    let mut state = 0x9e37_79b9_u32;
+    let mut smooth = 0.0_f64;
+    (0..samples)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            let white = f64::from(state) / f64::from(u32::MAX) - 0.5;
+            smooth = 0.6 * smooth + 0.4 * white;
+            (smooth * 24_000.0) as i16
+        })
+        .collect()
+}
+
+/// Where `prompt` lies in `heard`, whole.
+pub(crate) fn find(prompt: &[i16], heard: &[i16]) -> Match {
+    let last = heard.len().saturating_sub(prompt.len());
+    find_offset(prompt, heard, 0..=last as isize)
+}
+
+/// Asserts that `heard` holds the whole of `prompt` from one offset on, window by window: no
+/// sample is missing, none comes twice. Answers the offset.
+#[track_caller]
+pub(crate) fn assert_continuous(prompt: &[i16], heard: &[i16], rate: u32, what: &str) -> usize {
+    let window = rate as usize;
+    let slack = rate as isize / 10;
+    let first = find_offset(&prompt[..2 * window], heard, 0..=heard.len() as isize);
+    let offset = usize::try_from(first.lag).expect("asked for so");
+    for (n, piece) in prompt.chunks_exact(window).enumerate() {
+        let here = offset + n * window;
+        let from = here.saturating_sub(slack as usize);
+        let to = (here + window + slack as usize).min(heard.len());
+        let found = find_offset(piece, &heard[from..to], 0..=(2 * slack));
+        let at = from + usize::try_from(found.lag).expect("asked for so");
+        assert!(
+            at == here && found.coefficient > 0.98,
+            "{what}: second {n} lies at {at} instead of {here}, correlation {:.4}",
+            found.coefficient
+        );
+    }
+    offset
+}
+
+/// Long enough for anything to settle on a busy machine.
+pub(crate) const SOON: Duration = Duration::from_secs(10);

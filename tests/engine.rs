@@ -1,0 +1,18 @@
+//! How the engine behaves, in virtual time: no socket, no sleep, every moment given.
+
+#[path = "engine/arbitrary.rs"]
+mod arbitrary;
+#[path = "engine/audiosocket.rs"]
+mod audiosocket;
+#[path = "engine/downlink.rs"]
+mod downlink;
+#[path = "common/driver.rs"]
+mod driver;
+#[path = "common/emulator.rs"]
+mod emulator;
+#[path = "engine/life.rs"]
+mod life;
+#[path = "engine/network.rs"]
+mod network;
+#[path = "engine/streams.rs"]
+mod streams;

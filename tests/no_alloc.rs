@@ -1,0 +1,330 @@
+//! Once warm, a call's media path does not allocate: counted, not believed.
+
+#[path = "common/driver.rs"]
+mod driver;
+#[path = "common/emulator.rs"]
+mod emulator;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::path::Path as FilePath;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use sidetone::audio::{MediaFormat, Position, SampleRate};
+use sidetone::call::{CallInfo, EndReason, Transport};
+use sidetone::engine::{Command, Engine, Input, Output};
+use sidetone::media::MediaSettings;
+use sidetone::processor::recorder::{
+    Block, Ending, OpenRecording, RecorderFactory, RecorderSettings, RecordingSink,
+};
+use sidetone::processor::{EchoFactory, EchoSettings, Pipeline};
+use sidetone::runtime::Clock;
+use sidetone::runtime::recording::Recordings;
+use sidetone::wire::audiosocket::encode_audio;
+
+use driver::{MAX_FRAME_BYTES, SEED, Sender, call, epoch, ms, peer, pipeline, sample};
+use emulator::{Emulator, Loss, Path};
+
+/// Counts what the current thread allocates while it is told to.
+struct Counting;
+
+thread_local! {
+    static COUNTED: Cell<Option<u64>> = const { Cell::new(None) };
+}
+
+fn count_one() {
+    // Where the thread is being torn down, nobody counts.
+    let _ = COUNTED.try_with(|counted| counted.set(counted.get().map(|count| count + 1)));
+}
+
+// SAFETY: every method hands its arguments on to the system's allocator and answers what that
+// answers; counting touches a constant-initialised `Cell` only, which never allocates.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count_one();
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count_one();
+        // SAFETY: the caller keeps the contract of `alloc_zeroed`.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, old: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count_one();
+        // SAFETY: the caller keeps the contract of `realloc`.
+        unsafe { System.realloc(old, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, old: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps the contract of `dealloc`.
+        unsafe { System.dealloc(old, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// What `work` allocates on this thread, reallocations included.
+fn allocations(work: impl FnOnce()) -> u64 {
+    COUNTED.set(Some(0));
+    work();
+    COUNTED.replace(None).expect("counting was on")
+}
+
+#[test]
+fn the_counter_catches_every_way_to_allocate() {
+    assert_eq!(allocations(|| drop(std::hint::black_box(Box::new(1)))), 1);
+    assert_eq!(allocations(|| drop(std::hint::black_box(vec![0_u8; 100]))), 1);
+    let mut grown = Vec::<u8>::with_capacity(1);
+    assert_eq!(allocations(|| grown.extend_from_slice(&[0; 100])), 1);
+    assert_eq!(allocations(|| grown.clear()), 0);
+}
+
+#[test]
+fn the_counter_catches_a_call_that_is_not_warm() {
+    let mut drive = Drive::rtp(MediaFormat::Ulaw, recycling());
+    let packet = Sender::new(MediaFormat::Ulaw).packet();
+    let count = allocations(|| {
+        drive.input(ms(10), Input::Datagram { from: peer(), bytes: &packet });
+    });
+    assert!(count > 0);
+}
+
+/// A sink that gives its blocks back to be filled again, as the writer thread does.
+struct RecyclingSink {
+    rate: SampleRate,
+    spare: Vec<Block>,
+}
+
+impl RecordingSink for RecyclingSink {
+    fn block(&mut self) -> Block {
+        self.spare.pop().unwrap_or_else(|| Block::new(self.rate))
+    }
+
+    fn push(&mut self, block: Block, _now: Position) {
+        self.spare.push(block);
+    }
+
+    fn close(self: Box<Self>, _ending: Ending) {}
+}
+
+struct RecyclingSinks;
+
+impl OpenRecording for RecyclingSinks {
+    fn open(&self, _call: &CallInfo, rate: SampleRate) -> Box<dyn RecordingSink> {
+        Box::new(RecyclingSink { rate, spare: Vec::new() })
+    }
+}
+
+/// Recorder and echo, over a sink of our own.
+fn recycling() -> Pipeline {
+    recorder_and_echo(Arc::new(RecyclingSinks))
+}
+
+fn recorder_and_echo(sinks: Arc<dyn OpenRecording>) -> Pipeline {
+    let echo = EchoFactory::new(EchoSettings::default());
+    pipeline(vec![Arc::new(RecorderFactory::new(sinks)), Arc::new(echo)])
+}
+
+/// Drives an engine as a shard does, and keeps nothing but sums.
+struct Drive {
+    engine: Engine,
+    start: std::time::Instant,
+    wake: Option<std::time::Instant>,
+    transmitted: u64,
+    audible: u64,
+}
+
+impl Drive {
+    fn rtp(format: MediaFormat, pipeline: Pipeline) -> Self {
+        let info = call(Transport::Rtp, Some(format));
+        let epoch = epoch();
+        let engine = Engine::rtp(epoch, info, pipeline, MediaSettings::default(), SEED);
+        let mut drive = Self { engine, start: epoch.instant, wake: None, transmitted: 0, audible: 0 };
+        drive.input(Duration::ZERO, Input::Command(Command::SetPeer(peer())));
+        drive
+    }
+
+    fn audiosocket(rate: SampleRate, pipeline: Pipeline) -> Self {
+        let info = call(Transport::AudioSocket, Some(MediaFormat::Slin(rate)));
+        let (epoch, settings) = (epoch(), MediaSettings::default());
+        let engine = Engine::audiosocket(epoch, info, pipeline, settings, MAX_FRAME_BYTES);
+        Self { engine, start: epoch.instant, wake: Some(epoch.instant), transmitted: 0, audible: 0 }
+    }
+
+    fn input(&mut self, at: Duration, input: Input<'_>) {
+        let at = self.start + at;
+        while let Some(wake) = self.wake.filter(|wake| *wake <= at) {
+            self.give(wake, Input::Timeout);
+        }
+        self.give(at, input);
+    }
+
+    fn give(&mut self, at: std::time::Instant, input: Input<'_>) {
+        self.engine.handle_input(at, input);
+        loop {
+            match self.engine.poll_output() {
+                Output::Transmit(bytes) => {
+                    self.transmitted += 1;
+                    let middle = bytes.len() / 2;
+                    self.audible += u64::from(bytes[middle..].iter().any(|b| *b != bytes[middle]));
+                }
+                Output::Event(_) => {}
+                Output::Wait(wake) => {
+                    self.wake = wake;
+                    return;
+                }
+                Output::Ended => {
+                    self.wake = None;
+                    return;
+                }
+            }
+        }
+    }
+}
+
+const WARM_UP: Duration = ms(2_000);
+const COUNTED_AUDIO: Duration = ms(60_000);
+
+/// Sends 2 s of packets over a path that is worse than `path`, then 60 s over `path`, and answers
+/// what the 60 s allocated.
+fn count_rtp(format: MediaFormat, path: Path) -> u64 {
+    let mut sender = Sender::new(format);
+    let worse = Path { reorder: (20.0 * path.reorder).min(0.5), ..path };
+    let mut network = Emulator::new(worse, 1);
+    let packets = (WARM_UP + COUNTED_AUDIO).as_millis() / 20;
+    for n in 0..u64::try_from(packets).expect("a few thousand") {
+        if ms(20 * n) == WARM_UP {
+            network.set_path(path);
+        }
+        network.send(ms(20 * n), &sender.packet());
+    }
+    let deliveries = network.receive_all();
+    let (warm_up, counted) =
+        deliveries.split_at(deliveries.partition_point(|delivery| delivery.at < WARM_UP));
+
+    let mut drive = Drive::rtp(format, recycling());
+    for delivery in warm_up {
+        drive.input(delivery.at, Input::Datagram { from: peer(), bytes: &delivery.bytes });
+    }
+    let (transmitted, audible) = (drive.transmitted, drive.audible);
+    let count = allocations(|| {
+        for delivery in counted {
+            drive.input(delivery.at, Input::Datagram { from: peer(), bytes: &delivery.bytes });
+        }
+    });
+    // The calls were alive: a frame in every 20 ms, and echo in nearly all of them.
+    assert!(drive.transmitted - transmitted >= 2_990);
+    assert!(drive.audible - audible >= 2_800, "{} frames of echo", drive.audible - audible);
+    let stats = drive.engine.stats();
+    assert_eq!(stats.packets_received + stats.rejected.total(), network.statistics().delivered);
+    assert_eq!(stats.packets_reordered + stats.packets_late, network.statistics().reordered);
+    count
+}
+
+const FORMATS: [MediaFormat; 4] = [
+    MediaFormat::Ulaw,
+    MediaFormat::Alaw,
+    MediaFormat::Slin(SampleRate::HZ_8000),
+    MediaFormat::Slin(SampleRate::HZ_16000),
+];
+
+#[test]
+fn a_minute_of_rtp_in_order_allocates_nothing() {
+    for format in FORMATS {
+        assert_eq!(count_rtp(format, Path::IDEAL), 0, "{format}");
+    }
+}
+
+#[test]
+fn a_minute_of_rtp_with_reordering_loss_and_late_packets_allocates_nothing() {
+    let reordered = Path { reorder: 0.01, reorder_by: ms(35), ..Path::IDEAL };
+    let late = Path { reorder_by: ms(110), ..reordered };
+    let lossy = Path { loss: Loss::Bernoulli { p: 0.01 }, ..reordered };
+    for path in [reordered, late, lossy] {
+        for format in FORMATS {
+            assert_eq!(count_rtp(format, path), 0, "{format} over {path:?}");
+        }
+    }
+}
+
+/// The n-th frame of 20 ms of a test stream.
+fn stream_frame(rate: SampleRate, n: u64) -> Vec<u8> {
+    let (samples, format) = (u64::from(rate.hz()) / 50, MediaFormat::Slin(rate));
+    let samples: Vec<i16> =
+        (n * samples..(n + 1) * samples).map(|place| sample(format, place)).collect();
+    let mut frame = Vec::new();
+    encode_audio(rate, &samples, &mut frame);
+    frame
+}
+
+#[test]
+fn a_minute_of_audiosocket_allocates_nothing() {
+    for rate in [SampleRate::HZ_8000, SampleRate::HZ_16000, SampleRate::HZ_48000] {
+        // Read from the stream in pieces that fit no frame.
+        let stream: Vec<u8> = (0..3_100).flat_map(|n| stream_frame(rate, n)).collect();
+        let piece = stream.len() / 3_100 / 2 + 1;
+        let mut drive = Drive::audiosocket(rate, recycling());
+        let mut pieces = (0..).zip(stream.chunks(piece)).map(|(n, bytes)| (ms(10 * n), bytes));
+        let mut feed = |drive: &mut Drive, time: Duration| {
+            for (at, bytes) in pieces.by_ref().take(time.as_millis() as usize / 10) {
+                drive.input(at, Input::Stream(bytes));
+            }
+        };
+        feed(&mut drive, WARM_UP);
+        let transmitted = drive.transmitted;
+        let count = allocations(|| feed(&mut drive, COUNTED_AUDIO));
+        assert_eq!(count, 0, "{rate}");
+        assert!(drive.transmitted - transmitted >= 2_990);
+        assert!(drive.audible >= 2_900);
+    }
+}
+
+/// Waits until the recording claims at least so many frames.
+fn wait_for(recording: &FilePath, frames: u64) {
+    let deadline = Clock::new().now() + Duration::from_secs(60);
+    loop {
+        let have = hound::WavReader::open(recording).map_or(0, |wav| u64::from(wav.duration()));
+        if have >= frames {
+            return;
+        }
+        assert!(Clock::new().now() < deadline, "{have} of {frames} frames after a minute");
+        thread::park_timeout(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_call_that_is_really_recorded_allocates_nothing_either() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let settings = RecorderSettings {
+        directory: folder.path().to_owned(),
+        flush_every: ms(100),
+        ..RecorderSettings::default()
+    };
+    let recordings = Recordings::start(settings, Clock::new()).expect("a thread can be started");
+    let format = MediaFormat::Ulaw;
+    let mut drive = Drive::rtp(format, recorder_and_echo(Arc::new(recordings.clone())));
+    let file = folder.path().join(format!("{}.wav", drive.engine.info().id));
+    let mut sender = Sender::new(format);
+    // The writer's spare blocks last for 800 ms of both directions: it is waited for that often.
+    for round in 0..15_u64 {
+        let packets: Vec<_> =
+            (0..40).map(|n| (ms(800 * round + 20 * n), sender.packet())).collect();
+        let count = allocations(|| {
+            for (at, bytes) in &packets {
+                drive.input(*at, Input::Datagram { from: peer(), bytes });
+            }
+        });
+        assert!(round < 3 || count == 0, "{count} allocations in round {round}");
+        wait_for(&file, (800 * round + 600) * 8);
+    }
+    drive.input(ms(11_990), Input::Command(Command::End(EndReason::Requested)));
+    recordings.shutdown();
+    let wav = hound::WavReader::open(&file).expect("the recording is readable");
+    assert_eq!(wav.duration(), 12_000 * 8);
+}
