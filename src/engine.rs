@@ -427,10 +427,7 @@ impl Engine {
 }
 
 impl Serving {
-    fn parts(
-        serving: &mut Option<Self>,
-        now: Position,
-    ) -> Option<(&mut Chain, Context<'_>)> {
+    fn parts(serving: &mut Option<Self>, now: Position) -> Option<(&mut Chain, Context<'_>)> {
         let Self { chain, playout, requests } = serving.as_mut()?;
         Some((chain, Context { now, playout, requests }))
     }

@@ -206,7 +206,7 @@ impl Server {
     pub async fn stop(self) {
         let Self { runtime, recordings, sessions, api, grace } = self;
         let media = runtime.handle();
-        info!(calls = media.call_count(), grace_ms = grace.as_millis(), "stopping");
+        info!(calls = media.call_count(), ?grace, "stopping");
         if let Some(running) = &api {
             running.api.set_stopping();
         }

@@ -12,6 +12,8 @@ mod driver;
 mod emulator;
 #[path = "engine/life.rs"]
 mod life;
+#[path = "engine/long_runs.rs"]
+mod long_runs;
 #[path = "engine/network.rs"]
 mod network;
 #[path = "engine/streams.rs"]

@@ -145,7 +145,8 @@ impl Drive {
         let info = call(Transport::Rtp, Some(format));
         let epoch = epoch();
         let engine = Engine::rtp(epoch, info, pipeline, MediaSettings::default(), SEED);
-        let mut drive = Self { engine, start: epoch.instant, wake: None, transmitted: 0, audible: 0 };
+        let mut drive =
+            Self { engine, start: epoch.instant, wake: None, transmitted: 0, audible: 0 };
         drive.input(Duration::ZERO, Input::Command(Command::SetPeer(peer())));
         drive
     }
@@ -195,7 +196,8 @@ const COUNTED_AUDIO: Duration = ms(60_000);
 /// what the 60 s allocated.
 fn count_rtp(format: MediaFormat, path: Path) -> u64 {
     let mut sender = Sender::new(format);
-    let worse = Path { reorder: (20.0 * path.reorder).min(0.5), ..path };
+    let loss = if path.loss == Loss::None { Loss::None } else { Loss::Bernoulli { p: 0.2 } };
+    let worse = Path { loss, reorder: (20.0 * path.reorder).min(0.5), ..path };
     let mut network = Emulator::new(worse, 1);
     let packets = (WARM_UP + COUNTED_AUDIO).as_millis() / 20;
     for n in 0..u64::try_from(packets).expect("a few thousand") {
@@ -266,11 +268,13 @@ fn stream_frame(rate: SampleRate, n: u64) -> Vec<u8> {
 #[test]
 fn a_minute_of_audiosocket_allocates_nothing() {
     for rate in [SampleRate::HZ_8000, SampleRate::HZ_16000, SampleRate::HZ_48000] {
-        // Read from the stream in pieces that fit no frame.
-        let stream: Vec<u8> = (0..3_100).flat_map(|n| stream_frame(rate, n)).collect();
-        let piece = stream.len() / 3_100 / 2 + 1;
+        // Read from the stream in pieces that fit no frame, at the pace of the frames.
+        let stream: Vec<u8> = (0..3_101).flat_map(|n| stream_frame(rate, n)).collect();
+        let length = stream.len() / 3_101;
+        let cut = |n: usize| n / 2 * length + if n.is_multiple_of(2) { 100 } else { 250 };
         let mut drive = Drive::audiosocket(rate, recycling());
-        let mut pieces = (0..).zip(stream.chunks(piece)).map(|(n, bytes)| (ms(10 * n), bytes));
+        drive.input(Duration::ZERO, Input::Stream(&stream[..cut(0)]));
+        let mut pieces = (0..6_200).map(|n| (ms(10 * n as u64 + 10), &stream[cut(n)..cut(n + 1)]));
         let mut feed = |drive: &mut Drive, time: Duration| {
             for (at, bytes) in pieces.by_ref().take(time.as_millis() as usize / 10) {
                 drive.input(at, Input::Stream(bytes));

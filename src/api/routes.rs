@@ -1,6 +1,7 @@
 use std::sync::atomic::Ordering;
 
 use axum::Router;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Json, Response};
@@ -69,9 +70,19 @@ struct Ending {
     id: CallId,
 }
 
-async fn end_call(State(Api(state)): State<Api>, Path(id): Path<String>) -> Response {
-    let Ok(uuid) = id.parse::<Uuid>() else {
-        return error(StatusCode::BAD_REQUEST, format!("{id:?} is no call id, which is a UUID"));
+async fn end_call(
+    State(Api(state)): State<Api>,
+    id: Result<Path<String>, PathRejection>,
+) -> Response {
+    let uuid = match id.map(|Path(id)| (id.parse::<Uuid>(), id)) {
+        Ok((Ok(uuid), _)) => uuid,
+        Ok((Err(_), id)) => {
+            return error(
+                StatusCode::BAD_REQUEST,
+                format!("{id:?} is no call id, which is a UUID"),
+            );
+        }
+        Err(rejection) => return error(StatusCode::BAD_REQUEST, rejection.body_text()),
     };
     let id = CallId::new(uuid);
     if !state.media.has_call(id) {

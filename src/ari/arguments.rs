@@ -167,12 +167,21 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_named() {
         for (args, message) in [
-            (&["echo", "media=carrier-pigeon"][..], "media=\"carrier-pigeon\"; allowed: rtp, audiosocket"),
+            (
+                &["echo", "media=carrier-pigeon"][..],
+                "media=\"carrier-pigeon\"; allowed: rtp, audiosocket",
+            ),
             (&["echo", "on_end=park"], "on_end=\"park\"; allowed: hangup, continue"),
             (&["echo", "fast"], "argument \"fast\" is no key=value"),
             (&["echo", "a=1", "a=2"], "key \"a\" is given twice"),
-            (&["echo", "format=slin8"], "format \"slin8\" is not served; allowed: ulaw, alaw, slin, slin12, slin16, slin24, slin32, slin44, slin48, slin96, slin192"),
-            (&["media=audiosocket", "format=ulaw"], "media=audiosocket does not carry format=ulaw; it carries: slin, slin12, slin16, slin24, slin32, slin44, slin48, slin96, slin192"),
+            (
+                &["echo", "format=slin8"],
+                "format \"slin8\" is not served; allowed: ulaw, alaw, slin, slin12, slin16, slin24, slin32, slin44, slin48, slin96, slin192",
+            ),
+            (
+                &["media=audiosocket", "format=ulaw"],
+                "media=audiosocket does not carry format=ulaw; it carries: slin, slin12, slin16, slin24, slin32, slin44, slin48, slin96, slin192",
+            ),
         ] {
             assert_eq!(parse(args).unwrap_err().to_string(), message);
         }

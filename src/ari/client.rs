@@ -22,7 +22,9 @@ pub enum AriError {
         request: String,
     },
     /// The user or the password is wrong, or the user may not write.
-    #[error("{request}: Asterisk refuses the user {user:?}; check user and password against ari.conf")]
+    #[error(
+        "{request}: Asterisk refuses the user {user:?}; check user and password against ari.conf"
+    )]
     Unauthorized {
         /// Method and path.
         request: String,
@@ -70,7 +72,9 @@ pub enum AriError {
         reason: String,
     },
     /// The URL of the settings cannot be used.
-    #[error("url {actual:?} cannot be used: {reason}; allowed: http://host:port, https://host:port")]
+    #[error(
+        "url {actual:?} cannot be used: {reason}; allowed: http://host:port, https://host:port"
+    )]
     Url {
         /// The URL.
         actual: String,
@@ -290,10 +294,7 @@ impl AriClient {
     ) -> Result<T, AriError> {
         let request = format!("{method} {}", path.join("/"));
         let response = self.answer_of(method, path, query).await?;
-        response
-            .json()
-            .await
-            .map_err(|error| AriError::Answer { request, reason: chain(&error) })
+        response.json().await.map_err(|error| AriError::Answer { request, reason: chain(&error) })
     }
 
     async fn answer_of(

@@ -7,7 +7,8 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
-use super::session::{AriHandle, Rejected};
+use super::handle::AriHandle;
+use super::session::Rejected;
 
 /// What is counted about one Asterisk.
 #[derive(Debug, Default)]

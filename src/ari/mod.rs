@@ -7,6 +7,8 @@
 
 mod arguments;
 mod client;
+mod errands;
+mod handle;
 mod ids;
 mod machine;
 mod metrics;
@@ -19,11 +21,11 @@ mod types;
 
 pub use arguments::{ArgumentError, Arguments};
 pub use client::{AriClient, AriError, ExternalMedia};
+pub use handle::{AriHandle, AriSession, StartError};
 pub use ids::{Ids, Role};
 pub use machine::{CallMachine, Command, Input, Reply, Request};
 pub use metrics::{AriCollector, AriMetrics};
 pub use reconcile::{Findings, LiveCall, reconcile};
-pub use session::{AriHandle, AriSession, StartError};
 pub use settings::{AsteriskSettings, OnEnd, Secret};
 pub use tls::TlsError;
 pub use types::{AriEvent, Bridge, CallerId, Channel, Dialplan};

@@ -7,21 +7,20 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::sync::{Semaphore, oneshot};
-use tokio::task::JoinHandle;
-use tokio::time::{sleep, sleep_until, timeout};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::oneshot;
+use tokio::time::{sleep_until, timeout};
 use tracing::{debug, info, warn};
 
 use super::arguments::{ArgumentError, Arguments};
-use super::client::{AriClient, AriError, ExternalMedia};
+use super::client::{AriClient, ExternalMedia};
+use super::errands::{Answer, Errands};
 use super::ids::{Ids, Role};
-use super::machine::{CallMachine, Command, Input, Reply, Request};
+use super::machine::{CallMachine, Command, Input};
 use super::metrics::AriMetrics;
 use super::reconcile::{LiveCall, reconcile};
-use super::settings::{AsteriskSettings, OnEnd};
-use super::stream::{EventStream, StreamEvent};
-use super::tls::{self, TlsError};
+use super::settings::AsteriskSettings;
+use super::stream::StreamEvent;
 use super::types::{AriEvent, Bridge, Channel};
 use crate::audio::MediaFormat;
 use crate::call::{CallId, CallInfo, Caller, EndReason, Transport};
@@ -29,110 +28,8 @@ use crate::event::{CallEvent, EventKind};
 use crate::processor::{PipelineError, Registry};
 use crate::runtime::{CallSpec, EventSink, MediaHandle, OpenError};
 
-/// Requests under way at once.
-const MAX_REQUESTS: usize = 64;
-
-/// How long a caller that was listed in our application, but of whom no event told, may be one who
-/// has just entered. After that the caller waits for a server that died.
-const STRANDED_AFTER: Duration = Duration::from_secs(2);
-
 /// Time for the last requests after the grace period of a stop.
 const LAST_REQUESTS: Duration = Duration::from_secs(5);
-
-/// Pause before the lists are asked for again, where that failed.
-const LIST_AGAIN: Duration = Duration::from_secs(1);
-
-/// Why a session did not start.
-#[derive(Debug, Error)]
-pub enum StartError {
-    /// Certificates.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// The URL.
-    #[error(transparent)]
-    Client(#[from] AriError),
-}
-
-/// What may be known of a session from outside. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct AriHandle {
-    name: Arc<str>,
-    metrics: Arc<AriMetrics>,
-}
-
-impl AriHandle {
-    /// Our name for this Asterisk.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Whether its event stream is there.
-    #[must_use]
-    pub fn is_connected(&self) -> bool {
-        self.metrics.connected.load(Ordering::Relaxed)
-    }
-
-    /// What is counted about it.
-    #[must_use]
-    pub fn metrics(&self) -> &Arc<AriMetrics> {
-        &self.metrics
-    }
-}
-
-/// The control of one Asterisk: a task that runs until it is stopped.
-#[derive(Debug)]
-pub struct AriSession {
-    handle: AriHandle,
-    stop: oneshot::Sender<Duration>,
-    task: JoinHandle<()>,
-}
-
-impl AriSession {
-    /// Starts the control of one Asterisk, whether or not that is there yet.
-    ///
-    /// # Errors
-    /// [`StartError`] where the settings cannot be used.
-    pub fn start(
-        settings: AsteriskSettings,
-        media: MediaHandle,
-        registry: Arc<Registry>,
-    ) -> Result<Self, StartError> {
-        let tls = tls::client_config(settings.ca_file.as_deref())?;
-        let client = AriClient::new(&settings, &tls)?;
-        let metrics = Arc::new(AriMetrics::default());
-        let handle =
-            AriHandle { name: settings.name.as_str().into(), metrics: Arc::clone(&metrics) };
-        let (events, stream) = unbounded_channel();
-        let source = EventStream {
-            settings: settings.clone(),
-            url: client.events_url().into(),
-            tls,
-            metrics: Arc::clone(&metrics),
-        };
-        tokio::spawn(source.run(events));
-        let (stop, stopped) = oneshot::channel();
-        let session = Session::new(settings, client, media, registry, metrics);
-        let task = tokio::spawn(session.run(stream, stopped));
-        Ok(Self { handle, stop, task })
-    }
-
-    /// What may be known from outside.
-    #[must_use]
-    pub fn handle(&self) -> &AriHandle {
-        &self.handle
-    }
-
-    /// Turns new callers away, lets calls end by themselves for `grace`, then ends them, and
-    /// returns when nothing of ours is left in Asterisk, or that cannot be had.
-    pub async fn stop(self, grace: Duration) {
-        // A session that is gone has nothing to stop.
-        let _ = self.stop.send(grace);
-        if let Err(error) = self.task.await {
-            warn!(asterisk = %self.handle.name, %error, "the control of an Asterisk failed");
-        }
-    }
-}
 
 /// Why a caller was turned away.
 #[derive(Debug, Error)]
@@ -147,14 +44,6 @@ pub(super) enum Rejected {
     Stopping,
 }
 
-/// What comes back from tasks of the session.
-enum Answer {
-    Request(CallId, Request, Reply),
-    Lists { channels: Vec<Channel>, bridges: Vec<Bridge>, settled: Vec<CallId> },
-    ListsFailed,
-    LookForStranded(Vec<String>),
-}
-
 struct Entry {
     machine: CallMachine,
     caller: String,
@@ -163,18 +52,16 @@ struct Entry {
     scheduled: Option<Instant>,
 }
 
-struct Session {
+pub(super) struct Session {
     settings: AsteriskSettings,
-    client: AriClient,
     media: MediaHandle,
     registry: Arc<Registry>,
     metrics: Arc<AriMetrics>,
     ids: Ids,
+    errands: Errands,
     calls: HashMap<CallId, Entry>,
     callers: HashMap<String, CallId>,
     timers: BinaryHeap<Reverse<(Instant, CallId)>>,
-    permits: Arc<Semaphore>,
-    answers: UnboundedSender<Answer>,
     answered: Option<UnboundedReceiver<Answer>>,
     media_events: EventSink,
     media_told: Option<UnboundedReceiver<CallEvent>>,
@@ -183,7 +70,7 @@ struct Session {
 }
 
 impl Session {
-    fn new(
+    pub(super) fn new(
         settings: AsteriskSettings,
         client: AriClient,
         media: MediaHandle,
@@ -194,16 +81,14 @@ impl Session {
         let (media_events, media_told) = unbounded_channel();
         Self {
             ids: Ids::new(&settings.app),
+            errands: Errands::new(&settings, client, Arc::clone(&metrics), answers),
             settings,
-            client,
             media,
             registry,
             metrics,
             calls: HashMap::new(),
             callers: HashMap::new(),
             timers: BinaryHeap::new(),
-            permits: Arc::new(Semaphore::new(MAX_REQUESTS)),
-            answers,
             answered: Some(answered),
             media_events,
             media_told: Some(media_told),
@@ -212,7 +97,8 @@ impl Session {
         }
     }
 
-    async fn run(
+    /// Runs until it is stopped and everything of ours is gone.
+    pub(super) async fn run(
         mut self,
         mut stream: UnboundedReceiver<StreamEvent>,
         stop: oneshot::Receiver<Duration>,
@@ -250,7 +136,7 @@ impl Session {
                 () = sleep_until(timer.into()) => self.run_timers(clock.now()),
             }
         }
-        if self.connected && timeout(LAST_REQUESTS, self.sweep()).await.is_err() {
+        if self.connected && timeout(LAST_REQUESTS, self.errands.sweep()).await.is_err() {
             warn!(asterisk = self.settings.name, "Asterisk did not answer the last requests");
         }
         self.metrics.calls.store(0, Ordering::Relaxed);
@@ -273,7 +159,7 @@ impl Session {
                 Some((call, Role::Media)) if self.calls.contains_key(&call) => {
                     self.drive(now, call, Input::ExternalEntered);
                 }
-                Some(_) => self.remove_orphans([channel.id], []),
+                Some(_) => self.errands.remove_orphans([channel.id], []),
                 None => self.caller_entered(now, channel, &args),
             },
             AriEvent::StasisEnd { channel } | AriEvent::ChannelDestroyed { channel } => {
@@ -316,7 +202,7 @@ impl Session {
                         "a caller waited for a server that had died"
                     );
                     self.metrics.stranded.fetch_add(1, Ordering::Relaxed);
-                    self.send_away(channel);
+                    self.errands.send_away(channel);
                 }
             }
         }
@@ -350,17 +236,12 @@ impl Session {
                 "a caller is turned away"
             );
             self.metrics.reject(&rejected);
-            self.send_away(id);
+            self.errands.send_away(id);
         }
     }
 
     /// Opens the media side of a caller's call, and starts its machine.
-    fn open(
-        &mut self,
-        now: Instant,
-        channel: Channel,
-        args: &[String],
-    ) -> Result<(), Rejected> {
+    fn open(&mut self, now: Instant, channel: Channel, args: &[String]) -> Result<(), Rejected> {
         if self.stopping {
             return Err(Rejected::Stopping);
         }
@@ -426,7 +307,11 @@ impl Session {
             self.calls.get_mut(&call).and_then(|entry| entry.machine.poll_command())
         {
             match command {
-                Command::Ask(request) => self.ask(call, request),
+                Command::Ask(request) => {
+                    if let Some(entry) = self.calls.get(&call) {
+                        self.errands.ask(call, request, &entry.caller, &entry.media, entry.format);
+                    }
+                }
                 Command::SetPeer(peer) => self.media.set_peer(call, peer),
                 Command::EndMedia(reason) => self.media.end(call, reason),
             }
@@ -447,50 +332,6 @@ impl Session {
         }
     }
 
-    fn ask(&self, call: CallId, request: Request) {
-        let Some(entry) = self.calls.get(&call) else { return };
-        let (client, answers) = (self.client.clone(), self.answers.clone());
-        let (caller, media, format) = (entry.caller.clone(), entry.media.clone(), entry.format);
-        let external = self.ids.name(call, Role::Media);
-        let bridge = self.ids.name(call, Role::Bridge);
-        let (permits, metrics) = (Arc::clone(&self.permits), Arc::clone(&self.metrics));
-        tokio::spawn(async move {
-            let _permit = permits.acquire().await;
-            let result = match request {
-                Request::AnswerCaller => client.answer(&caller).await.map(|()| None),
-                Request::CreateBridge => client.create_bridge(&bridge).await.map(|()| None),
-                Request::CreateExternal => client.create_external(&external, &media, format).await,
-                Request::JoinCaller => client.add_to_bridge(&bridge, &caller).await.map(|()| None),
-                Request::JoinExternal => {
-                    client.add_to_bridge(&bridge, &external).await.map(|()| None)
-                }
-                Request::HangupCaller => client.hangup(&caller).await.map(|()| None),
-                Request::ContinueCaller => {
-                    client.continue_in_dialplan(&caller).await.map(|()| None)
-                }
-                Request::RemoveExternal => client.hangup(&external).await.map(|()| None),
-                Request::RemoveBridge => client.destroy_bridge(&bridge).await.map(|()| None),
-            };
-            let reply = match result {
-                Ok(peer) => Reply::Done { peer },
-                Err(AriError::NotFound { .. }) => Reply::Absent,
-                // The caller is in the dialplan already.
-                Err(AriError::Refused { status: 409, .. })
-                    if request == Request::ContinueCaller =>
-                {
-                    Reply::Absent
-                }
-                Err(error) => {
-                    metrics.failed_requests.fetch_add(1, Ordering::Relaxed);
-                    warn!(call.id = %call, %error, "a request failed");
-                    Reply::Failed
-                }
-            };
-            // A session that is gone needs no answer.
-            let _ = answers.send(Answer::Request(call, request, reply));
-        });
-    }
-
     fn end_all(&mut self, now: Instant) {
         let calls: Vec<_> = self.calls.keys().copied().collect();
         for call in calls {
@@ -498,38 +339,9 @@ impl Session {
         }
     }
 
-    /// Sends a caller on whom we do not serve.
-    fn send_away(&self, channel: String) {
-        let (client, how) = (self.client.clone(), self.settings.stranded);
-        tokio::spawn(async move {
-            let result = match how {
-                OnEnd::Hangup => client.hangup(&channel).await,
-                OnEnd::Continue => client.continue_in_dialplan(&channel).await,
-            };
-            match result {
-                Ok(()) | Err(AriError::NotFound { .. }) => {}
-                Err(error) => warn!(channel.id = channel, %error, "a caller could not be sent on"),
-            }
-        });
-    }
-
     fn ask_for_lists(&self) {
-        let (client, answers) = (self.client.clone(), self.answers.clone());
         let up = |(call, entry): (&CallId, &Entry)| entry.machine.is_up().then_some(*call);
-        let settled: Vec<_> = self.calls.iter().filter_map(up).collect();
-        let name = self.settings.name.clone();
-        tokio::spawn(async move {
-            let answer = match tokio::try_join!(client.channels(), client.bridges()) {
-                Ok((channels, bridges)) => Answer::Lists { channels, bridges, settled },
-                Err(error) => {
-                    warn!(asterisk = name, %error, "channels and bridges could not be listed");
-                    sleep(LIST_AGAIN).await;
-                    Answer::ListsFailed
-                }
-            };
-            // A session that is gone needs no answer.
-            let _ = answers.send(answer);
-        });
+        self.errands.list(self.calls.iter().filter_map(up).collect());
     }
 
     fn reconcile(
@@ -549,7 +361,7 @@ impl Session {
             })
             .collect();
         let findings = reconcile(&self.settings.app, &self.ids, channels, bridges, &calls);
-        self.remove_orphans(findings.orphan_channels, findings.orphan_bridges);
+        self.errands.remove_orphans(findings.orphan_channels, findings.orphan_bridges);
         for (calls, input) in [
             (findings.with_external, Input::ExternalEntered),
             (findings.without_caller, Input::CallerGone),
@@ -561,53 +373,7 @@ impl Session {
             }
         }
         if !findings.waiting_callers.is_empty() {
-            let (answers, waiting) = (self.answers.clone(), findings.waiting_callers);
-            tokio::spawn(async move {
-                sleep(STRANDED_AFTER).await;
-                // A session that is gone needs no answer.
-                let _ = answers.send(Answer::LookForStranded(waiting));
-            });
-        }
-    }
-
-    fn remove_orphans(
-        &self,
-        channels: impl IntoIterator<Item = String>,
-        bridges: impl IntoIterator<Item = String>,
-    ) {
-        let remove = |name: String, is_bridge: bool| {
-            info!(asterisk = self.settings.name, name, "removing what belongs to no call");
-            self.metrics.orphans.fetch_add(1, Ordering::Relaxed);
-            let client = self.client.clone();
-            tokio::spawn(async move {
-                let result = match is_bridge {
-                    true => client.destroy_bridge(&name).await,
-                    false => client.hangup(&name).await,
-                };
-                match result {
-                    Ok(()) | Err(AriError::NotFound { .. }) => {}
-                    Err(error) => warn!(name, %error, "an orphan could not be removed"),
-                }
-            });
-        };
-        channels.into_iter().for_each(|name| remove(name, false));
-        bridges.into_iter().for_each(|name| remove(name, true));
-    }
-
-    /// Removes everything of ours that is still there: the last thing before the end.
-    async fn sweep(&self) {
-        let Ok((channels, bridges)) =
-            tokio::try_join!(self.client.channels(), self.client.bridges())
-        else {
-            return;
-        };
-        for channel in channels.iter().filter(|there| self.ids.parse(&there.id).is_some()) {
-            // It may have gone by itself meanwhile.
-            let _ = self.client.hangup(&channel.id).await;
-        }
-        for bridge in bridges.iter().filter(|there| self.ids.parse(&there.id).is_some()) {
-            // It may have gone by itself meanwhile.
-            let _ = self.client.destroy_bridge(&bridge.id).await;
+            self.errands.look_for_stranded(findings.waiting_callers);
         }
     }
 }

@@ -95,7 +95,8 @@ impl EventStream {
             .max_message_size(Some(MAX_EVENT_BYTES))
             .max_frame_size(Some(MAX_EVENT_BYTES));
         let connector = Connector::Rustls(Arc::clone(&self.tls));
-        let connecting = connect_async_tls_with_config(request, Some(config), true, Some(connector));
+        let connecting =
+            connect_async_tls_with_config(request, Some(config), true, Some(connector));
         match timeout(self.settings.request_timeout, connecting).await {
             Ok(Ok((socket, _))) => Ok(socket),
             Ok(Err(Error::Http(response))) => Err(match response.status().as_u16() {

@@ -86,7 +86,9 @@ fn reason(error: &rustls::Error) -> String {
              set ca_file to the PEM file of the authority that signed it"
             .to_owned(),
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            format!("its certificate is for another name: {error}; use in url a name that it is for")
+            format!(
+                "its certificate is for another name: {error}; use in url a name that it is for"
+            )
         }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
             "its certificate has expired".to_owned()

@@ -22,7 +22,9 @@ pub enum MediaFormat {
 
 /// A format name that is unknown or not served.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
-#[error("format {actual:?} is not served; allowed: ulaw, alaw, slin, slin12, slin16, slin24, slin32, slin44, slin48, slin96, slin192")]
+#[error(
+    "format {actual:?} is not served; allowed: ulaw, alaw, slin, slin12, slin16, slin24, slin32, slin44, slin48, slin96, slin192"
+)]
 pub struct FormatError {
     /// The name that was given.
     pub actual: String,

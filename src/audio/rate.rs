@@ -11,7 +11,9 @@ pub struct SampleRate(u32);
 
 /// A rate that no `slin` format of Asterisk has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
-#[error("{actual} Hz is not a sample rate of Asterisk; allowed: 8000, 12000, 16000, 24000, 32000, 44100, 48000, 96000, 192000")]
+#[error(
+    "{actual} Hz is not a sample rate of Asterisk; allowed: 8000, 12000, 16000, 24000, 32000, 44100, 48000, 96000, 192000"
+)]
 pub struct RateError {
     /// The rate that was given, in Hz.
     pub actual: u32,

@@ -17,7 +17,8 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::builder::StyledStr;
+use clap::{CommandFactory, Parser, Subcommand};
 
 pub use self::check_config::CheckConfigArgs;
 pub use self::demo::DemoArgs;
@@ -40,7 +41,8 @@ In Asterisk's dialplan, without a configuration of either side:
   exten => 100,1,Answer()
    same => n,AudioSocket(${UUID()},127.0.0.1:9092)
 
-Exit codes: 0 for success, 1 for a failure at run time, 64 for a wrong command line or configuration.";
+Exit codes: 0 for success, 1 for a failure at run time, 64 for a wrong command line or
+configuration.";
 
 /// External-media server for Asterisk: takes the audio of calls out of Asterisk over RTP and
 /// AudioSocket, runs it through processors, and plays what they answer back to the caller.
@@ -63,15 +65,33 @@ enum Command {
 
 /// Runs the program with its arguments, its own name first.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    match Cli::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    match Cli::try_parse_from(&arguments) {
         Ok(Cli { command: Command::Serve(arguments) }) => serve::run(arguments),
         Ok(Cli { command: Command::Demo(arguments) }) => demo::run(arguments),
         Ok(Cli { command: Command::CheckConfig(arguments) }) => check_config::run(&arguments),
         Err(told) => {
             // Help that cannot be printed has no reader.
             let _ = told.print();
-            if told.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS }
+            if !told.use_stderr() {
+                return ExitCode::SUCCESS;
+            }
+            if !told.render().to_string().contains("Usage:") {
+                eprintln!("\n{}", usage(&arguments));
+            }
+            ExitCode::from(EXIT_USAGE)
         }
+    }
+}
+
+/// How the subcommand among `arguments` is used, or the program where there is none.
+fn usage(arguments: &[OsString]) -> StyledStr {
+    let mut program = Cli::command();
+    program.build();
+    let named = arguments.get(1).filter(|name| program.find_subcommand(name).is_some());
+    match named.and_then(|name| program.find_subcommand_mut(name)) {
+        Some(subcommand) => subcommand.render_usage(),
+        None => program.render_usage(),
     }
 }
 

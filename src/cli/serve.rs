@@ -21,10 +21,12 @@ Examples:
   sidetone serve --config sidetone.toml --rtp-bind 0.0.0.0 --rtp-advertise 192.0.2.10
   SIDETONE__ASTERISK__0__PASSWORD=secret sidetone serve
 
-Every key of the configuration can be given in the environment, as SIDETONE__SECTION__KEY; it is
-stronger than the file, and a flag is stronger still. SIGTERM and SIGINT stop the server: it takes no
-more calls, lets those that run end within server.grace_ms, ends the rest, closes recordings and
-leaves nothing behind in Asterisk. A second signal stops it at once.";
+Every key of the configuration can be given in the environment, as
+SIDETONE__SECTION__KEY; it is stronger than the file, and a flag is stronger still.
+
+SIGTERM and SIGINT stop the server: it takes no more calls, lets those that run end
+within server.grace_ms, ends the rest, closes recordings, and leaves nothing behind in
+Asterisk. A second signal stops it at once.";
 
 /// Threads for the control side: ARI, API, new connections. Media has its own.
 const CONTROL_THREADS: usize = 2;
@@ -152,8 +154,8 @@ async fn until_signal(config: &Config, ready_file: Option<PathBuf>) -> Result<()
     info!(
         version = env!("CARGO_PKG_VERSION"),
         rtp = ?server.rtp_addresses(),
-        audiosocket = ?server.audiosocket_address(),
-        api = ?server.api_address(),
+        audiosocket = server.audiosocket_address().map(display),
+        api = server.api_address().map(display),
         asterisk = config.asterisk.len(),
         pipeline = config.pipelines.default,
         "serving"

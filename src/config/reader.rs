@@ -282,12 +282,7 @@ impl<'a> Section<'a> {
     }
 
     /// A string that [`FromStr`] understands; `allowed` says what it does.
-    pub(super) fn from_text<T: FromStr>(
-        &mut self,
-        key: &'static str,
-        default: T,
-        allowed: &str,
-    ) -> T {
+    pub(super) fn text<T: FromStr>(&mut self, key: &'static str, default: T, allowed: &str) -> T {
         self.parsed(key, allowed, |text| text.parse().ok()).unwrap_or(default)
     }
 

@@ -43,7 +43,7 @@ pub(super) fn log(mut section: Section<'_>) -> LogSettings {
 pub(super) fn rtp(mut section: Section<'_>) -> RtpSettings {
     let default = RtpSettings::default();
     let settings = RtpSettings {
-        bind: section.from_text::<IpAddr>("bind", default.bind, "an IP address, without a port"),
+        bind: section.text::<IpAddr>("bind", default.bind, "an IP address, without a port"),
         advertise: section
             .parsed("advertise", "a host name or an IP address that is not 0.0.0.0 or ::", host)
             .or(default.advertise),
@@ -66,7 +66,7 @@ pub(super) fn audiosocket(mut section: Section<'_>) -> AudioSocketSettings {
     let default = AudioSocketSettings::default();
     let settings = AudioSocketSettings {
         enabled: section.boolean("enabled", default.enabled),
-        bind: section.from_text("bind", default.bind, ADDRESS_AND_PORT),
+        bind: section.text("bind", default.bind, ADDRESS_AND_PORT),
         advertise: section
             .parsed(
                 "advertise",
@@ -144,7 +144,7 @@ pub(super) fn api(mut section: Section<'_>) -> ApiSettings {
     let default = ApiSettings::default();
     let settings = ApiSettings {
         enabled: section.boolean("enabled", default.enabled),
-        bind: section.from_text("bind", default.bind, ADDRESS_AND_PORT),
+        bind: section.text("bind", default.bind, ADDRESS_AND_PORT),
     };
     section.finish();
     settings

@@ -12,5 +12,5 @@ pub mod l16;
 pub mod level;
 pub mod tone;
 
-pub use halfband::HalfBand;
 pub use correlation::{Match, find_offset};
+pub use halfband::HalfBand;

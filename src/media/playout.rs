@@ -218,7 +218,10 @@ mod tests {
             Cleared { played: Duration::from_millis(40), discarded: Duration::from_millis(60) },
         );
         assert_eq!(playout.pop_mark().as_deref(), Some("reply"));
-        assert_eq!(pull(&mut playout), (vec![0; 160], Pulled { queued_samples: 0, drained: false }));
+        assert_eq!(
+            pull(&mut playout),
+            (vec![0; 160], Pulled { queued_samples: 0, drained: false })
+        );
     }
 
     #[test]

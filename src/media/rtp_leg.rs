@@ -311,16 +311,9 @@ impl RtpLeg {
     }
 
     /// Decodes a packet whose place was given up, where the archive still wants it.
-    fn use_late(
-        &mut self,
-        now: Instant,
-        ts: ExtTs,
-        payload: &[u8],
-        stats: &mut CallStats,
-    ) -> bool {
+    fn use_late(&mut self, now: Instant, ts: ExtTs, payload: &[u8], stats: &mut CallStats) -> bool {
         let end = self.timeline.end();
-        let in_window =
-            |position: &Position| end.0.saturating_sub(position.0) <= self.late_window;
+        let in_window = |position: &Position| end.0.saturating_sub(position.0) <= self.late_window;
         let Some(position) = self.timeline.place_late(now, ts).filter(in_window) else {
             stats.rejected.count(Rejected::TooLate);
             return false;

@@ -72,10 +72,7 @@ struct Entry {
 
 impl Directory {
     pub(super) fn new(shards: usize) -> Self {
-        Self {
-            entries: Mutex::default(),
-            load: (0..shards).map(|_| AtomicUsize::new(0)).collect(),
-        }
+        Self { entries: Mutex::default(), load: (0..shards).map(|_| AtomicUsize::new(0)).collect() }
     }
 
     /// The shard with the fewest calls.

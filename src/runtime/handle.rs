@@ -118,8 +118,7 @@ impl MediaHandle {
     pub fn expect_audiosocket(&self, spec: CallSpec) -> Result<String, OpenError> {
         self.check(&spec, Transport::AudioSocket)?;
         let address = self.0.audiosocket.clone();
-        let address =
-            address.ok_or(OpenError::Disabled { transport: Transport::AudioSocket })?;
+        let address = address.ok_or(OpenError::Disabled { transport: Transport::AudioSocket })?;
         self.0.directory.expect(spec);
         Ok(address)
     }

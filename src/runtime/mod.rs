@@ -34,7 +34,7 @@ pub use settings::{Accept, AudioSocketSettings, RtpSettings, RuntimeSettings};
 
 use self::acceptor::Acceptor;
 use self::directory::Directory;
-use self::handle::{Shared, ShardLink};
+use self::handle::{ShardLink, Shared};
 use self::recording::Recordings;
 use self::shard::{ShardCommand, ShardParts};
 use crate::call::EndReason;

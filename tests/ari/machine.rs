@@ -333,7 +333,7 @@ fn on_end() -> impl Strategy<Value = OnEnd> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 5_000,
+        cases: 20_000,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]

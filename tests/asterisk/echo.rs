@@ -1,5 +1,6 @@
 //! What the caller hears through `echo`, as Asterisk itself recorded it.
 
+use crate::steady::steady;
 use std::time::Duration;
 
 use crate::asterisk::LocalCall;
@@ -10,63 +11,71 @@ const CUSHION: &str = "[echo]\ndelay_ms = 200";
 
 #[test]
 fn sixty_seconds_of_echo_have_no_gap_and_no_repeat() {
-    let Some((asterisk, sidetone)) = pair(CUSHION, "") else { return };
-    let prompt = noise(60 * 8000);
-    asterisk.put_sound("noise", 8000, &prompt);
-    for (media, format) in [("rtp", "ulaw"), ("audiosocket", "slin")] {
-        LocalCall::to_sidetone(&format!("echo,media={media},format={format}"))
-            .plays("noise")
-            .records(media)
-            .waits(1.0, 2.0)
-            .start(&asterisk);
-    }
-    asterisk.wait_until_idle(Duration::from_secs(90));
-    for media in ["rtp", "audiosocket"] {
-        let said = asterisk.recording(&format!("{media}-said.sln")).samples();
-        let heard = asterisk.recording(&format!("{media}-heard.sln")).samples();
-        let spoken_at = assert_continuous(&prompt, &said, 8000, &format!("{media}, said"));
-        let heard_at = assert_continuous(&prompt, &heard, 8000, &format!("{media}, heard"));
-        let delay_ms = (heard_at as i64 - spoken_at as i64) / 8;
-        println!("{media}: heard {delay_ms} ms after it was said, 200 ms of that is the cushion");
-        assert!((180..500).contains(&delay_ms), "{media}: {delay_ms} ms");
-    }
-    sidetone.wait_until_idle(Duration::from_secs(5));
-    assert_eq!(sidetone.metric("sidetone_packets_total{state=\"lost\"}"), 0.0);
+    steady(|| {
+        let Some((asterisk, sidetone)) = pair(CUSHION, "") else { return };
+        let prompt = noise(60 * 8000);
+        asterisk.put_sound("noise", 8000, &prompt);
+        for (media, format) in [("rtp", "ulaw"), ("audiosocket", "slin")] {
+            LocalCall::to_sidetone(&format!("echo,media={media},format={format}"))
+                .plays("noise")
+                .records(media)
+                .waits(1.0, 2.0)
+                .start(&asterisk);
+        }
+        asterisk.wait_until_idle(Duration::from_secs(90));
+        for media in ["rtp", "audiosocket"] {
+            let said = asterisk.recording(&format!("{media}-said.sln")).samples();
+            let heard = asterisk.recording(&format!("{media}-heard.sln")).samples();
+            let spoken_at = assert_continuous(&prompt, &said, 8000, &format!("{media}, said"));
+            let heard_at = assert_continuous(&prompt, &heard, 8000, &format!("{media}, heard"));
+            let delay_ms = (heard_at as i64 - spoken_at as i64) / 8;
+            println!(
+                "{media}: heard {delay_ms} ms after it was said, 200 ms of that is the cushion"
+            );
+            assert!((180..500).contains(&delay_ms), "{media}: {delay_ms} ms");
+        }
+        sidetone.wait_until_idle(Duration::from_secs(5));
+        assert_eq!(sidetone.metric("sidetone_packets_total{state=\"lost\"}"), 0.0);
+    });
 }
 
 #[test]
 fn the_caller_hears_the_echo_in_every_format() {
-    let Some((asterisk, _sidetone)) = pair(CUSHION, "") else { return };
-    let formats = [
-        ("rtp", "alaw", 8000),
-        ("rtp", "slin", 8000),
-        ("rtp", "slin16", 16_000),
-        ("audiosocket", "slin16", 16_000),
-        ("audiosocket", "slin48", 48_000),
-    ];
-    for (media, format, rate) in formats {
-        let prompt = if rate == 48_000 { noise(3 * 48_000) } else { speech(rate) };
-        asterisk.put_sound(&format!("prompt-{rate}"), rate, &prompt);
-        LocalCall::to_sidetone(&format!("echo,media={media},format={format}"))
-            .rate(rate)
-            .plays(&format!("prompt-{rate}"))
-            .records(&format!("{media}-{format}"))
-            .waits(0.0, 2.0)
-            .start(&asterisk);
-    }
-    asterisk.wait_until_idle(Duration::from_secs(30));
-    for (media, format, rate) in formats {
-        let prompt = if rate == 48_000 { noise(3 * 48_000) } else { speech(rate) };
-        let extension = if rate == 8000 { "sln".to_owned() } else { format!("sln{}", rate / 1000) };
-        let heard = asterisk.recording(&format!("{media}-{format}-heard.{extension}")).samples();
-        let found = find(&prompt, &heard);
-        // Over RTP, slin16 comes back at 8 kHz: what is above 4 kHz is missing.
-        let floor = if (media, rate) == ("rtp", 16_000) { 0.9 } else { 0.98 };
-        assert!(
-            found.coefficient > floor,
-            "{media} {format}: correlation {:.4} at {}",
-            found.coefficient,
-            found.lag
-        );
-    }
+    steady(|| {
+        let Some((asterisk, _sidetone)) = pair(CUSHION, "") else { return };
+        let formats = [
+            ("rtp", "alaw", 8000),
+            ("rtp", "slin", 8000),
+            ("rtp", "slin16", 16_000),
+            ("audiosocket", "slin16", 16_000),
+            ("audiosocket", "slin48", 48_000),
+        ];
+        for (media, format, rate) in formats {
+            let prompt = if rate == 48_000 { noise(3 * 48_000) } else { speech(rate) };
+            asterisk.put_sound(&format!("prompt-{rate}"), rate, &prompt);
+            LocalCall::to_sidetone(&format!("echo,media={media},format={format}"))
+                .rate(rate)
+                .plays(&format!("prompt-{rate}"))
+                .records(&format!("{media}-{format}"))
+                .waits(0.5, 2.0)
+                .start(&asterisk);
+        }
+        asterisk.wait_until_idle(Duration::from_secs(30));
+        for (media, format, rate) in formats {
+            let prompt = if rate == 48_000 { noise(3 * 48_000) } else { speech(rate) };
+            let extension =
+                if rate == 8000 { "sln".to_owned() } else { format!("sln{}", rate / 1000) };
+            let heard =
+                asterisk.recording(&format!("{media}-{format}-heard.{extension}")).samples();
+            let found = find(&prompt, &heard);
+            // Over RTP, slin16 comes back at 8 kHz: what is above 4 kHz is missing.
+            let floor = if (media, rate) == ("rtp", 16_000) { 0.9 } else { 0.98 };
+            assert!(
+                found.coefficient > floor,
+                "{media} {format}: correlation {:.4} at {}",
+                found.coefficient,
+                found.lag
+            );
+        }
+    });
 }

@@ -1,5 +1,6 @@
 //! RTP from a stranger.
 
+use crate::steady::steady;
 use std::net::UdpSocket;
 use std::time::Duration;
 
@@ -11,42 +12,49 @@ use crate::support::{SOON, find, pair, speech};
 
 #[test]
 fn forged_rtp_is_not_heard_not_recorded_and_counted() {
-    let Some((asterisk, sidetone)) = pair("", "") else { return };
-    let prompt = speech(8000);
-    asterisk.put_sound("speech", 8000, &prompt);
-    LocalCall::to_sidetone("echo-record").plays("speech").records("a").waits(0.0, 2.0).start(&asterisk);
-    sidetone.wait_until("audio", SOON, |s| s.heard() > 0.0);
+    steady(|| {
+        let Some((asterisk, sidetone)) = pair("", "") else { return };
+        let prompt = speech(8000);
+        asterisk.put_sound("speech", 8000, &prompt);
+        LocalCall::to_sidetone("echo-record")
+            .plays("speech")
+            .records("a")
+            .waits(0.5, 2.0)
+            .start(&asterisk);
+        sidetone.wait_until("audio", SOON, |s| s.heard() > 0.0);
 
-    // A full-scale square wave, to every port of ours.
-    let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let mut packet = Vec::new();
-    let mut sent = 0.0;
-    for n in 0..100_u16 {
-        let header = RtpHeader {
-            marker: false,
-            payload_type: PayloadType::new(0).unwrap(),
-            seq: Seq(n),
-            timestamp: RtpTs(u32::from(n) * 160),
-            ssrc: Ssrc(0xbad),
-        };
-        let loud: Vec<u8> = (0..160).map(|n| if n / 4 % 2 == 0 { 0x80 } else { 0x00 }).collect();
-        rtp::write(&header, &loud, &mut packet);
-        for port in sidetone.rtp() {
-            stranger.send_to(&packet, port).unwrap();
-            sent += 1.0;
+        // A full-scale square wave, to every port of ours.
+        let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let mut packet = Vec::new();
+        let mut sent = 0.0;
+        for n in 0..100_u16 {
+            let header = RtpHeader {
+                marker: false,
+                payload_type: PayloadType::new(0).unwrap(),
+                seq: Seq(n),
+                timestamp: RtpTs(u32::from(n) * 160),
+                ssrc: Ssrc(0xbad),
+            };
+            let loud: Vec<u8> =
+                (0..160).map(|n| if n / 4 % 2 == 0 { 0x80 } else { 0x00 }).collect();
+            rtp::write(&header, &loud, &mut packet);
+            for port in sidetone.rtp() {
+                stranger.send_to(&packet, port).unwrap();
+                sent += 1.0;
+            }
+            std::thread::sleep(Duration::from_millis(5));
         }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    asterisk.wait_until_idle(Duration::from_secs(20));
+        asterisk.wait_until_idle(Duration::from_secs(20));
 
-    sidetone.wait_until("all of it is counted", SOON, |sidetone| {
-        sidetone.metric("sidetone_stray_total{reason=\"foreign_source\"}") == sent
+        sidetone.wait_until("all of it is counted", SOON, |sidetone| {
+            sidetone.metric("sidetone_stray_total{reason=\"foreign_source\"}") == sent
+        });
+        let recorded = sidetone.complete_recordings(1).remove(0);
+        for (side, samples) in [("caller", &recorded.caller), ("bot", &recorded.bot)] {
+            let found = find(&prompt, samples);
+            assert!(found.coefficient > 0.99, "{side}: correlation {:.4}", found.coefficient);
+        }
+        let heard = asterisk.recording("a-heard.sln").samples();
+        assert!(find(&prompt, &heard).coefficient > 0.98);
     });
-    let recorded = sidetone.complete_recordings(1).remove(0);
-    for (side, samples) in [("caller", &recorded.caller), ("bot", &recorded.bot)] {
-        let found = find(&prompt, samples);
-        assert!(found.coefficient > 0.99, "{side}: correlation {:.4}", found.coefficient);
-    }
-    let heard = asterisk.recording("a-heard.sln").samples();
-    assert!(find(&prompt, &heard).coefficient > 0.98);
 }

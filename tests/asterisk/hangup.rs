@@ -1,5 +1,6 @@
 //! Hang-up from every end, twenty calls at once: nothing is left.
 
+use crate::steady::steady;
 use std::time::Duration;
 
 use crate::asterisk::{Asterisk, LocalCall};
@@ -38,35 +39,40 @@ const ENDS: [(&str, End); 4] = [
 
 #[test]
 fn twenty_calls_hung_up_at_once_from_every_end_leave_nothing() {
-    let Some((asterisk, sidetone)) = pair("", "") else { return };
-    asterisk.put_sound("speech", 8000, &speech(8000));
-    let mut resting: Option<(usize, f64)> = None;
-    let mut first_memory = 0;
-    for round in 0..ROUNDS {
-        for (name, end) in ENDS {
-            let callers = begin(&asterisk, &sidetone, CALLS);
-            end(&asterisk, &sidetone, &callers);
-            asterisk.wait_until_idle(SOON);
-            sidetone.wait_until_idle(SOON);
-            // Connections to Asterisk that are kept for the next request come and go.
-            let (files, tasks) = resting.unwrap_or((usize::MAX, f64::MAX));
-            sidetone.wait_until("files and tasks as before", SOON, |sidetone| {
-                println!("round {round}, {name}: {} files", sidetone.open_files());
-                sidetone.open_files() <= files.saturating_add(4)
-                    && sidetone.metric("sidetone_tasks{side=\"control\"}") <= tasks + 4.0
-            });
+    steady(|| {
+        let Some((asterisk, sidetone)) = pair("", "") else { return };
+        asterisk.put_sound("speech", 8000, &speech(8000));
+        let mut resting: Option<(usize, f64)> = None;
+        let mut first_memory = 0;
+        for round in 0..ROUNDS {
+            for (name, end) in ENDS {
+                let callers = begin(&asterisk, &sidetone, CALLS);
+                end(&asterisk, &sidetone, &callers);
+                asterisk.wait_until_idle(SOON);
+                sidetone.wait_until_idle(SOON);
+                // Connections to Asterisk that are kept for the next request come and go.
+                let (files, tasks) = resting.unwrap_or((usize::MAX, f64::MAX));
+                sidetone.wait_until("files and tasks as before", SOON, |sidetone| {
+                    println!("round {round}, {name}: {} files", sidetone.open_files());
+                    sidetone.open_files() <= files.saturating_add(4)
+                        && sidetone.metric("sidetone_tasks{side=\"control\"}") <= tasks + 4.0
+                });
+            }
+            if round == 0 {
+                resting = Some((
+                    sidetone.open_files(),
+                    sidetone.metric("sidetone_tasks{side=\"control\"}"),
+                ));
+                first_memory = sidetone.resident_kib();
+            }
         }
-        if round == 0 {
-            resting = Some((sidetone.open_files(), sidetone.metric("sidetone_tasks{side=\"control\"}")));
-            first_memory = sidetone.resident_kib();
-        }
-    }
-    let grown = sidetone.resident_kib().saturating_sub(first_memory);
-    let per_call = grown / ((ROUNDS - 1) * ENDS.len() * CALLS) as u64;
-    println!("memory: {first_memory} KiB after the first round, {grown} KiB more at the end");
-    assert!(per_call < 16, "each call leaves {per_call} KiB behind");
-    assert_eq!(sidetone.metric("sidetone_panics_total{room=\"engine\"}"), 0.0);
-    assert_eq!(sidetone.metric("sidetone_ari_orphans_total{asterisk=\"pbx\"}"), 0.0);
+        let grown = sidetone.resident_kib().saturating_sub(first_memory);
+        let per_call = grown / ((ROUNDS - 1) * ENDS.len() * CALLS) as u64;
+        println!("memory: {first_memory} KiB after the first round, {grown} KiB more at the end");
+        assert!(per_call < 16, "each call leaves {per_call} KiB behind");
+        assert_eq!(sidetone.metric("sidetone_panics_total{room=\"engine\"}"), 0.0);
+        assert_eq!(sidetone.metric("sidetone_ari_orphans_total{asterisk=\"pbx\"}"), 0.0);
+    });
 }
 
 /// Begins calls, over both transports in turn, and waits until all of them hear each other.

@@ -5,6 +5,8 @@
 mod asterisk;
 #[path = "../common/sidetone.rs"]
 mod server;
+#[path = "../common/steady.rs"]
+mod steady;
 mod support;
 
 mod control;

@@ -16,7 +16,11 @@ use crate::driver::{Done, Rig, Script, Sender, Track, assert_in_order, peer};
 #[derive(Clone, Debug)]
 enum Happening {
     /// A packet of the sender, so many numbers and ticks from where it would be.
-    Packet { seq: u16, ts: u32, bytes: usize },
+    Packet {
+        seq: u16,
+        ts: u32,
+        bytes: usize,
+    },
     /// The sender's next packet.
     NextPacket,
     /// A packet of another payload type, beside the audio or foreign.
@@ -24,7 +28,10 @@ enum Happening {
     NewSsrc(u32),
     Garbage(Vec<u8>),
     Stream(Vec<u8>),
-    Audio { kind: u8, bytes: usize },
+    Audio {
+        kind: u8,
+        bytes: usize,
+    },
     Forged,
     StreamClosed,
     TransmitFailed,
@@ -112,7 +119,7 @@ fn give(rig: &mut Rig, sender: &mut Sender, at: Duration, happening: &Happening)
         Happening::Garbage(bytes) => bytes,
         Happening::Stream(bytes) => return rig.give(at, Input::Stream(bytes)),
         Happening::Audio { kind, bytes } => {
-            let length = u16::try_from(*bytes).unwrap().to_be_bytes();
+            let length = u16::try_from(*bytes).expect("below 500").to_be_bytes();
             audio = [&[*kind, length[0], length[1]][..], &vec![3; *bytes]].concat();
             return rig.give(at, Input::Stream(&audio));
         }

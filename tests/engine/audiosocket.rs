@@ -5,8 +5,8 @@ use sidetone::audio::{MediaFormat, SampleRate};
 use sidetone::call::EndReason;
 use sidetone::event::EventKind;
 use sidetone::media::{MediaSettings, Rejected};
-use sidetone::wire::audiosocket::{encode_audio, encode_dtmf, encode_error, encode_uuid};
 use sidetone::wire::audiosocket::ErrorCode;
+use sidetone::wire::audiosocket::{encode_audio, encode_dtmf, encode_error, encode_uuid};
 use uuid::Uuid;
 
 use crate::driver::{Kept, Moment, Rig, Script, Track, assert_in_order, ms, sample};

@@ -35,8 +35,8 @@ fn audio(samples: usize) -> Vec<u8> {
 
 fn names(rig: &Rig) -> Vec<String> {
     let name = |kind: &EventKind| {
-        let json = serde_json::to_value(kind).unwrap();
-        json["type"].as_str().unwrap().to_owned()
+        let json = serde_json::to_value(kind).expect("events have a JSON form");
+        json["type"].as_str().expect("its type is a string").to_owned()
     };
     rig.events().map(|(_, kind)| name(kind)).collect()
 }
@@ -213,11 +213,8 @@ fn a_downlink_hangup_over_audiosocket_is_one_hangup_behind_the_frame() {
 
 #[test]
 fn silence_on_the_wire_is_told_and_ends_the_call_at_the_configured_times() {
-    let settings = MediaSettings {
-        no_media_after: ms(700),
-        end_after: ms(1_500),
-        ..MediaSettings::default()
-    };
+    let settings =
+        MediaSettings { no_media_after: ms(700), end_after: ms(1_500), ..MediaSettings::default() };
     let mut rig = Rig::rtp_with(FORMAT, settings, idle());
     let mut sender = Sender::new(FORMAT);
     rig.datagram(ms(110), &sender.packet());
@@ -294,5 +291,8 @@ fn what_a_processor_emits_is_told_to_the_chain_and_outside_once() {
     rig.run_until(ms(100));
     assert_eq!(names(&rig), ["call_started", "media_ready", "dtmf"]);
     let seen = rig.seen();
-    assert!(matches!(seen.events[..], [EventKind::MediaReady { .. }, EventKind::Dtmf { digit: '5' }]));
+    assert!(matches!(
+        seen.events[..],
+        [EventKind::MediaReady { .. }, EventKind::Dtmf { digit: '5' }]
+    ));
 }

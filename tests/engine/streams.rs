@@ -17,7 +17,8 @@ fn places(rig: &Rig, format: MediaFormat, until: u64) -> Vec<(u64, u64)> {
     let seen = rig.seen();
     assert_in_order(&seen);
     let place = |kept: &Kept| {
-        let heard = |place: &u64| kept.samples.iter().zip(*place..).all(|(&s, p)| s == sample(format, p));
+        let heard =
+            |place: &u64| kept.samples.iter().zip(*place..).all(|(&s, p)| s == sample(format, p));
         (0..until).find(heard).expect("the samples are the sender's")
     };
     seen.of(Track::Uplink)
@@ -70,7 +71,8 @@ fn what_waits_behind_a_hole_is_heard_before_the_new_stream() {
             rig.datagram(ms(20 * n), &packet);
         }
     }
-    let heard: Vec<_> = places(&rig, FORMAT, 1_600).into_iter().map(|(_, place)| place / 160).collect();
+    let heard: Vec<_> =
+        places(&rig, FORMAT, 1_600).into_iter().map(|(_, place)| place / 160).collect();
     assert_eq!(heard, [0, 1, 2, 3, 5, 6, 7, 8, 9]);
     assert_eq!((rig.stats().packets_received, rig.stats().packets_lost), (9, 1));
 }
@@ -97,8 +99,7 @@ fn a_change_of_stream_that_loses_its_first_packets_loses_no_more() {
 fn a_forged_source_is_not_heard_and_counted() {
     let mut sender = Sender::new(FORMAT);
     let mut rig = Rig::rtp(FORMAT);
-    let foreign: [SocketAddr; 2] =
-        [([192, 0, 2, 1], 4001).into(), ([192, 0, 2, 2], 4000).into()];
+    let foreign: [SocketAddr; 2] = [([192, 0, 2, 1], 4001).into(), ([192, 0, 2, 2], 4000).into()];
     for n in 0..50 {
         let packet = sender.packet();
         for from in foreign {
@@ -291,7 +292,10 @@ fn comfort_noise_is_a_sign_of_life() {
         let side = sender.side(13, &[70]);
         rig.datagram(ms(1_000 * second), &side);
     }
-    assert_eq!(rig.count(|kind| matches!(kind, EventKind::NoMedia { .. } | EventKind::CallEnded { .. })), 0);
+    assert_eq!(
+        rig.count(|kind| matches!(kind, EventKind::NoMedia { .. } | EventKind::CallEnded { .. })),
+        0
+    );
 }
 
 proptest! {

@@ -89,7 +89,7 @@ struct Finished {
 /// Runs the demonstration. The figures go to standard output, progress to standard error. Success
 /// only where every figure keeps to its limit, else exit code 1.
 #[must_use]
-pub fn run(args: DemoArgs) -> ExitCode {
+pub(super) fn run(args: DemoArgs) -> ExitCode {
     let DemoArgs { directory, json } = args;
     let mut out = io::stdout().lock();
     let (ok, written) = match demonstrate(directory) {

@@ -219,10 +219,7 @@ mod tests {
         push(&mut buffer, t, 4);
         assert_eq!(buffer.pop(t), Popped::Wait(t + WAIT));
         assert!(drain(&mut buffer, t + WAIT - Duration::from_nanos(1)).is_empty());
-        assert_eq!(
-            buffer.pop(t + WAIT),
-            Popped::Hole { packets: 2, until: ExtTs(640) },
-        );
+        assert_eq!(buffer.pop(t + WAIT), Popped::Hole { packets: 2, until: ExtTs(640) },);
         assert_eq!(drain(&mut buffer, t + WAIT), [4]);
     }
 

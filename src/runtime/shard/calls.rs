@@ -281,12 +281,7 @@ impl Calls {
     }
 
     /// Makes a new call for an unknown sender, where the settings allow it.
-    fn admit(
-        &mut self,
-        now: Instant,
-        from: SocketAddr,
-        bytes: &[u8],
-    ) -> Result<usize, Rejected> {
+    fn admit(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) -> Result<usize, Rejected> {
         if self.parts.accept == Accept::Registered || self.stopping {
             return Err(Rejected::ForeignSource);
         }

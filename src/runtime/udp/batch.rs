@@ -168,10 +168,8 @@ fn send_some<T>(socket: BorrowedFd<'_>, waiting: &mut [Waiting<T>]) -> io::Resul
     ) = unsafe { mem::zeroed() };
     let count = waiting.len().min(BATCH);
     for (index, datagram) in waiting.iter_mut().take(BATCH).enumerate() {
-        vectors[index] = iovec {
-            iov_base: datagram.bytes.as_mut_ptr().cast(),
-            iov_len: datagram.bytes.len(),
-        };
+        vectors[index] =
+            iovec { iov_base: datagram.bytes.as_mut_ptr().cast(), iov_len: datagram.bytes.len() };
         let header = &mut headers[index].msg_hdr;
         header.msg_namelen = write_address(datagram.to, &mut names[index]);
         header.msg_name = (&raw mut names[index]).cast();

@@ -1,0 +1,208 @@
+//! Requests on their way to Asterisk: each is a task of its own, and its answer comes back to the
+//! session as a message.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::sleep;
+use tracing::{info, warn};
+
+use super::client::{AriClient, AriError, ExternalMedia};
+use super::ids::{Ids, Role};
+use super::machine::{Reply, Request};
+use super::metrics::AriMetrics;
+use super::settings::{AsteriskSettings, OnEnd};
+use super::types::{Bridge, Channel};
+use crate::audio::MediaFormat;
+use crate::call::CallId;
+
+/// Requests for calls that are under way at once.
+const MAX_REQUESTS: usize = 64;
+
+/// How long a caller that was listed in our application, but of whom no event told, may be one who
+/// has just entered. After that the caller waits for a server that died.
+const STRANDED_AFTER: Duration = Duration::from_secs(2);
+
+/// Pause before the lists are asked for again, where that failed.
+const LIST_AGAIN: Duration = Duration::from_secs(1);
+
+/// What comes back to the session.
+pub(super) enum Answer {
+    /// Asterisk answered a call's request.
+    Request(CallId, Request, Reply),
+    /// What Asterisk has; `settled` calls were up before it was asked.
+    Lists { channels: Vec<Channel>, bridges: Vec<Bridge>, settled: Vec<CallId> },
+    /// The lists could not be had.
+    ListsFailed,
+    /// Time has passed since these callers were found waiting.
+    LookForStranded(Vec<String>),
+}
+
+/// Sends requests for one session.
+pub(super) struct Errands {
+    asterisk: Arc<str>,
+    stranded: OnEnd,
+    ids: Ids,
+    client: AriClient,
+    metrics: Arc<AriMetrics>,
+    permits: Arc<Semaphore>,
+    answers: UnboundedSender<Answer>,
+}
+
+impl Errands {
+    pub(super) fn new(
+        settings: &AsteriskSettings,
+        client: AriClient,
+        metrics: Arc<AriMetrics>,
+        answers: UnboundedSender<Answer>,
+    ) -> Self {
+        Self {
+            asterisk: settings.name.as_str().into(),
+            stranded: settings.stranded,
+            ids: Ids::new(&settings.app),
+            client,
+            metrics,
+            permits: Arc::new(Semaphore::new(MAX_REQUESTS)),
+            answers,
+        }
+    }
+
+    /// Asks something for a call.
+    pub(super) fn ask(
+        &self,
+        call: CallId,
+        request: Request,
+        caller: &str,
+        media: &ExternalMedia,
+        format: MediaFormat,
+    ) {
+        let (client, answers) = (self.client.clone(), self.answers.clone());
+        let (caller, media) = (caller.to_owned(), media.clone());
+        let external = self.ids.name(call, Role::Media);
+        let bridge = self.ids.name(call, Role::Bridge);
+        let (permits, metrics) = (Arc::clone(&self.permits), Arc::clone(&self.metrics));
+        tokio::spawn(async move {
+            let _permit = permits.acquire().await;
+            let result = match request {
+                Request::AnswerCaller => client.answer(&caller).await.map(|()| None),
+                Request::CreateBridge => client.create_bridge(&bridge).await.map(|()| None),
+                Request::CreateExternal => client.create_external(&external, &media, format).await,
+                Request::JoinCaller => client.add_to_bridge(&bridge, &caller).await.map(|()| None),
+                Request::JoinExternal => {
+                    client.add_to_bridge(&bridge, &external).await.map(|()| None)
+                }
+                Request::HangupCaller => client.hangup(&caller).await.map(|()| None),
+                Request::ContinueCaller => {
+                    client.continue_in_dialplan(&caller).await.map(|()| None)
+                }
+                Request::RemoveExternal => client.hangup(&external).await.map(|()| None),
+                Request::RemoveBridge => client.destroy_bridge(&bridge).await.map(|()| None),
+            };
+            let reply = match result {
+                Ok(peer) => Reply::Done { peer },
+                Err(AriError::NotFound { .. }) => Reply::Absent,
+                // The caller is in the dialplan already.
+                Err(AriError::Refused { status: 409, .. })
+                    if request == Request::ContinueCaller =>
+                {
+                    Reply::Absent
+                }
+                Err(error) => {
+                    metrics.failed_requests.fetch_add(1, Ordering::Relaxed);
+                    warn!(call.id = %call, %error, "a request failed");
+                    Reply::Failed
+                }
+            };
+            // A session that is gone needs no answer.
+            let _ = answers.send(Answer::Request(call, request, reply));
+        });
+    }
+
+    /// Sends a caller on whom we do not serve.
+    pub(super) fn send_away(&self, channel: String) {
+        let (client, how) = (self.client.clone(), self.stranded);
+        tokio::spawn(async move {
+            let result = match how {
+                OnEnd::Hangup => client.hangup(&channel).await,
+                OnEnd::Continue => client.continue_in_dialplan(&channel).await,
+            };
+            match result {
+                Ok(()) | Err(AriError::NotFound { .. }) => {}
+                Err(error) => warn!(channel.id = channel, %error, "a caller could not be sent on"),
+            }
+        });
+    }
+
+    /// Asks what Asterisk has.
+    pub(super) fn list(&self, settled: Vec<CallId>) {
+        let (client, answers) = (self.client.clone(), self.answers.clone());
+        let asterisk = Arc::clone(&self.asterisk);
+        tokio::spawn(async move {
+            let answer = match tokio::try_join!(client.channels(), client.bridges()) {
+                Ok((channels, bridges)) => Answer::Lists { channels, bridges, settled },
+                Err(error) => {
+                    warn!(%asterisk, %error, "channels and bridges could not be listed");
+                    sleep(LIST_AGAIN).await;
+                    Answer::ListsFailed
+                }
+            };
+            // A session that is gone needs no answer.
+            let _ = answers.send(answer);
+        });
+    }
+
+    /// Brings these callers up again when no event of theirs can be on its way any more.
+    pub(super) fn look_for_stranded(&self, waiting: Vec<String>) {
+        let answers = self.answers.clone();
+        tokio::spawn(async move {
+            sleep(STRANDED_AFTER).await;
+            // A session that is gone needs no answer.
+            let _ = answers.send(Answer::LookForStranded(waiting));
+        });
+    }
+
+    /// Removes channels and bridges of ours that belong to no call.
+    pub(super) fn remove_orphans(
+        &self,
+        channels: impl IntoIterator<Item = String>,
+        bridges: impl IntoIterator<Item = String>,
+    ) {
+        let channels = channels.into_iter().map(|name| (name, Role::Media));
+        let bridges = bridges.into_iter().map(|name| (name, Role::Bridge));
+        for (name, role) in channels.chain(bridges) {
+            info!(asterisk = %self.asterisk, name, "removing what belongs to no call");
+            self.metrics.orphans.fetch_add(1, Ordering::Relaxed);
+            let client = self.client.clone();
+            tokio::spawn(async move {
+                let result = match role {
+                    Role::Media => client.hangup(&name).await,
+                    Role::Bridge => client.destroy_bridge(&name).await,
+                };
+                match result {
+                    Ok(()) | Err(AriError::NotFound { .. }) => {}
+                    Err(error) => warn!(name, %error, "an orphan could not be removed"),
+                }
+            });
+        }
+    }
+
+    /// Removes everything of ours that is still there: the last thing before the end.
+    pub(super) async fn sweep(&self) {
+        let Ok((channels, bridges)) =
+            tokio::try_join!(self.client.channels(), self.client.bridges())
+        else {
+            return;
+        };
+        for channel in channels.iter().filter(|there| self.ids.parse(&there.id).is_some()) {
+            // It may have gone by itself meanwhile.
+            let _ = self.client.hangup(&channel.id).await;
+        }
+        for bridge in bridges.iter().filter(|there| self.ids.parse(&there.id).is_some()) {
+            // It may have gone by itself meanwhile.
+            let _ = self.client.destroy_bridge(&bridge.id).await;
+        }
+    }
+}
