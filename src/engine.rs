@@ -4,9 +4,12 @@
 //! time of now, then drains [`Engine::poll_output`] until that says when to wake it next. An earlier
 //! `now` than before is taken for the latest one; a wake too early does nothing.
 
+mod io;
+
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
+
+pub use io::{Command, Epoch, Input, Output};
 
 use crate::audio::{AudioFrame, Origin, Position, Ptime, SampleRate};
 use crate::call::{CallInfo, EndReason, Transport};
@@ -15,59 +18,6 @@ use crate::media::{
     AudioSocketLeg, CallStats, Leg, MediaSettings, Pacer, PacketizerSeed, Playout, RtpLeg, Uplink,
 };
 use crate::processor::{Chain, Context, End, Pipeline, Request};
-
-/// What can happen to an engine.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Input<'a> {
-    /// A datagram came for this call.
-    Datagram {
-        /// Where it came from.
-        from: SocketAddr,
-        /// What it holds.
-        bytes: &'a [u8],
-    },
-    /// Bytes of the call's stream came.
-    Stream(&'a [u8]),
-    /// The peer closed the call's stream.
-    StreamClosed,
-    /// What was sent last did not leave this machine.
-    TransmitFailed,
-    /// Somebody wants something of the call.
-    Command(Command),
-    /// Time passed.
-    Timeout,
-}
-
-/// What can be wanted of a call.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Command {
-    /// Receive from and send to this address, and no other.
-    SetPeer(SocketAddr),
-    /// End the call.
-    End(EndReason),
-}
-
-/// What an engine wants done.
-#[derive(Debug)]
-pub enum Output<'a> {
-    /// Send these bytes to the peer: one datagram, or one write.
-    Transmit(&'a [u8]),
-    /// Tell this.
-    Event(Event),
-    /// Nothing until then, or until the next input.
-    Wait(Option<Instant>),
-    /// The call is over: drop the engine, close its stream.
-    Ended,
-}
-
-/// When a call began, on both clocks.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Epoch {
-    /// On the steady clock.
-    pub instant: Instant,
-    /// On the wall clock: time since the Unix epoch.
-    pub wall: Duration,
-}
 
 /// One call's leg and chain.
 #[derive(Debug)]

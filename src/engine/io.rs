@@ -1,0 +1,60 @@
+//! What goes into an engine and comes out of it.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use crate::call::EndReason;
+use crate::event::Event;
+
+/// What can happen to an engine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Input<'a> {
+    /// A datagram came for this call.
+    Datagram {
+        /// Where it came from.
+        from: SocketAddr,
+        /// What it holds.
+        bytes: &'a [u8],
+    },
+    /// Bytes of the call's stream came.
+    Stream(&'a [u8]),
+    /// The peer closed the call's stream.
+    StreamClosed,
+    /// What was sent last did not leave this machine.
+    TransmitFailed,
+    /// Somebody wants something of the call.
+    Command(Command),
+    /// Time passed.
+    Timeout,
+}
+
+/// What can be wanted of a call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Command {
+    /// Receive from and send to this address, and no other.
+    SetPeer(SocketAddr),
+    /// End the call.
+    End(EndReason),
+}
+
+/// What an engine wants done.
+#[derive(Debug)]
+pub enum Output<'a> {
+    /// Send these bytes to the peer: one datagram, or one write.
+    Transmit(&'a [u8]),
+    /// Tell this.
+    Event(Event),
+    /// Nothing until then, or until the next input.
+    Wait(Option<Instant>),
+    /// The call is over: drop the engine, close its stream.
+    Ended,
+}
+
+/// When a call began, on both clocks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Epoch {
+    /// On the steady clock.
+    pub instant: Instant,
+    /// On the wall clock: time since the Unix epoch.
+    pub wall: Duration,
+}
