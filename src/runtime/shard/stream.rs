@@ -2,6 +2,7 @@ use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
 
+use bytes::{Buf, BytesMut};
 use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
@@ -17,7 +18,7 @@ pub(super) struct Stream {
     tcp: Rc<TcpStream>,
     reader: AbortHandle,
     /// The rest of a frame that the kernel took only in part.
-    unsent: Vec<u8>,
+    unsent: BytesMut,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -32,7 +33,7 @@ impl Stream {
     ) -> io::Result<Self> {
         let tcp = Rc::new(TcpStream::from_std(stream)?);
         let reader = tokio::task::spawn_local(read(Rc::clone(&tcp), key, clock, calls));
-        Ok(Self { tcp, reader: reader.abort_handle(), unsent: Vec::new(), _permit: permit })
+        Ok(Self { tcp, reader: reader.abort_handle(), unsent: BytesMut::new(), _permit: permit })
     }
 
     /// Writes one frame at once; false where the peer does not read and the frame is dropped.
@@ -43,7 +44,7 @@ impl Stream {
         let socket = SockRef::from(&*self.tcp);
         if !self.unsent.is_empty() {
             let sent = socket.send(&self.unsent).unwrap_or(0);
-            self.unsent.drain(..sent);
+            self.unsent.advance(sent);
             if !self.unsent.is_empty() {
                 return false;
             }
