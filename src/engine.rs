@@ -66,7 +66,7 @@ impl Engine {
     /// [`Command::SetPeer`].
     ///
     /// # Panics
-    /// Where `info` has no format.
+    /// Where `info` has no format, or one that does not travel over RTP.
     #[must_use]
     pub fn rtp(
         epoch: Epoch,
@@ -76,6 +76,7 @@ impl Engine {
         seed: PacketizerSeed,
     ) -> Self {
         let format = info.format.expect("a call over RTP has a format from its start");
+        assert!(Transport::Rtp.carries(format), "{format} does not travel over RTP");
         let leg = RtpLeg::new(format, epoch.instant, &settings, seed);
         Self::new(epoch, info, pipeline, settings, Leg::Rtp(Box::new(leg)))
     }

@@ -127,7 +127,7 @@ mod tests {
             let peak = output.iter().map(|s| s.abs()).max().unwrap();
             let peaks: Vec<_> = (0..output.len()).filter(|&m| output[m].abs() == peak).collect();
             let expected = at + HalfBand::output_delay();
-            if expected % 2 == 0 {
+            if expected.is_multiple_of(2) {
                 assert_eq!(peaks, [expected / 2]);
             } else {
                 assert_eq!(peaks, [expected / 2, expected / 2 + 1]);

@@ -110,9 +110,16 @@ impl Context<'_> {
         self.playout.mark(name);
     }
 
-    /// Throws away all that is queued. Marks in it fire at once.
+    /// Throws away all that is queued, and tells it as [`EventKind::Cleared`]. Marks in it fire at
+    /// once.
     pub fn clear(&mut self) -> Cleared {
-        self.playout.clear()
+        let cleared = self.playout.clear();
+        let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        self.emit(EventKind::Cleared {
+            played_ms: millis(cleared.played),
+            discarded_ms: millis(cleared.discarded),
+        });
+        cleared
     }
 
     /// Adds an event to the call's events.

@@ -28,7 +28,7 @@ fn sixty_seconds_of_echo_have_no_gap_and_no_repeat() {
             let heard = asterisk.recording(&format!("{media}-heard.sln")).samples();
             let spoken_at = assert_continuous(&prompt, &said, 8000, &format!("{media}, said"));
             let heard_at = assert_continuous(&prompt, &heard, 8000, &format!("{media}, heard"));
-            let delay_ms = (heard_at as i64 - spoken_at as i64) / 8;
+            let delay_ms = (heard_at.cast_signed() - spoken_at.cast_signed()) / 8;
             println!(
                 "{media}: heard {delay_ms} ms after it was said, 200 ms of that is the cushion"
             );

@@ -1,4 +1,5 @@
 //! Sidetone against a real Asterisk: every test starts its own of both.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![allow(clippy::disallowed_methods, reason = "waits for foreign processes in real time")]
 
 #[path = "../common/asterisk.rs"]

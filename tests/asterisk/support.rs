@@ -57,7 +57,7 @@ pub(crate) fn noise(samples: usize) -> Vec<i16> {
 /// Where `prompt` lies in `heard`, whole.
 pub(crate) fn find(prompt: &[i16], heard: &[i16]) -> Match {
     let last = heard.len().saturating_sub(prompt.len());
-    find_offset(prompt, heard, 0..=last as isize)
+    find_offset(prompt, heard, 0..=last.cast_signed())
 }
 
 /// Asserts that `heard` holds the whole of `prompt` from one offset on, window by window: no
@@ -65,14 +65,14 @@ pub(crate) fn find(prompt: &[i16], heard: &[i16]) -> Match {
 #[track_caller]
 pub(crate) fn assert_continuous(prompt: &[i16], heard: &[i16], rate: u32, what: &str) -> usize {
     let window = rate as usize;
-    let slack = rate as isize / 10;
-    let first = find_offset(&prompt[..2 * window], heard, 0..=heard.len() as isize);
+    let slack = window / 10;
+    let first = find_offset(&prompt[..2 * window], heard, 0..=heard.len().cast_signed());
     let offset = usize::try_from(first.lag).expect("asked for so");
     for (n, piece) in prompt.chunks_exact(window).enumerate() {
         let here = offset + n * window;
-        let from = here.saturating_sub(slack as usize);
-        let to = (here + window + slack as usize).min(heard.len());
-        let found = find_offset(piece, &heard[from..to], 0..=(2 * slack));
+        let from = here.saturating_sub(slack);
+        let to = (here + window + slack).min(heard.len());
+        let found = find_offset(piece, &heard[from..to], 0..=(2 * slack).cast_signed());
         let at = from + usize::try_from(found.lag).expect("asked for so");
         assert!(
             at == here && found.coefficient > 0.98,
