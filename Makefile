@@ -14,7 +14,7 @@ demo: setup
 
 # One test binary after another, a few tests at a time: those against a real Asterisk run in real time.
 test: setup asterisk
-	$(CARGO) test --locked -- --test-threads=4
+	$(CARGO) test --locked --no-fail-fast -- --test-threads=4
 
 lint: setup
 	$(CARGO) fmt --check

@@ -1,10 +1,14 @@
 //! `sidetone demo` from outside: exit code, figures, recordings.
 
-use crate::steady::steady;
+#[path = "common/steady.rs"]
+mod steady;
+
 use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::Value;
+
+use crate::steady::steady;
 
 fn demo(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_sidetone"))

@@ -18,7 +18,7 @@ use sidetone::call::{CallId, CallInfo, Caller, Transport};
 use sidetone::event::{CallEvent, EventKind};
 use sidetone::media::CallStats;
 use sidetone::processor::recorder::{Ending, OpenRecording, Recorder, RecorderSettings, Track};
-use sidetone::runtime::clock::Clock;
+use sidetone::runtime::Clock;
 use sidetone::runtime::recording::Recordings;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use uuid::Uuid;

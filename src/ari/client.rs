@@ -12,6 +12,10 @@ use super::tls;
 use super::types::{Bridge, Channel};
 use crate::audio::MediaFormat;
 
+/// Connections to one Asterisk that are kept for the next request. Its HTTP server has 100 places
+/// for all its users (`session_limit` in `http.conf`).
+const MAX_IDLE: usize = 8;
+
 /// What Asterisk, or the way to it, says of a request. Every variant names the request.
 #[derive(Debug, Error)]
 pub enum AriError {
@@ -130,6 +134,7 @@ impl AriClient {
             .tls_backend_preconfigured((**tls).clone())
             .timeout(settings.request_timeout)
             .no_proxy()
+            .pool_max_idle_per_host(MAX_IDLE)
             .build()
             .map_err(|error| wrong(error.to_string()))?;
         Ok(Self {

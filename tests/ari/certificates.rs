@@ -11,7 +11,7 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use sidetone::ari::AsteriskSettings;
 
-use crate::session::{Log, Server, until};
+use crate::support::{Log, Server, until};
 
 type Issuer = CertifiedIssuer<'static, KeyPair>;
 
