@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::sleep;
 use tracing::{info, warn};
 
@@ -15,9 +15,11 @@ use super::ids::{Ids, Role};
 use super::machine::{Reply, Request};
 use super::metrics::AriMetrics;
 use super::settings::{AsteriskSettings, OnEnd};
+use super::throttle::Throttle;
 use super::types::{Bridge, Channel};
 use crate::audio::MediaFormat;
 use crate::call::CallId;
+use crate::runtime::Clock;
 
 /// Requests for calls that are under way at once.
 const MAX_REQUESTS: usize = 64;
@@ -25,6 +27,15 @@ const MAX_REQUESTS: usize = 64;
 /// How long a caller that was listed in our application, but of whom no event told, may be one who
 /// has just entered. After that the caller waits for a server that died.
 const STRANDED_AFTER: Duration = Duration::from_secs(2);
+
+/// Pauses after failures to send a caller on or to remove an orphan; then it is left to the next
+/// reconciliation.
+const TRY_AGAIN: [Duration; 4] = [
+    Duration::from_millis(250),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::ZERO,
+];
 
 /// Pause before the lists are asked for again, where that failed.
 const LIST_AGAIN: Duration = Duration::from_secs(1);
@@ -50,6 +61,11 @@ pub(super) struct Errands {
     metrics: Arc<AriMetrics>,
     permits: Arc<Semaphore>,
     answers: UnboundedSender<Answer>,
+    clock: Clock,
+    failures: Arc<Throttle>,
+    /// Held by every errand that must not be left undone.
+    pending: mpsc::Sender<()>,
+    settled: mpsc::Receiver<()>,
 }
 
 impl Errands {
@@ -58,8 +74,14 @@ impl Errands {
         client: AriClient,
         metrics: Arc<AriMetrics>,
         answers: UnboundedSender<Answer>,
+        clock: Clock,
     ) -> Self {
+        let (pending, settled) = mpsc::channel(1);
         Self {
+            clock,
+            failures: Arc::default(),
+            pending,
+            settled,
             asterisk: settings.name.as_str().into(),
             stranded: settings.stranded,
             ids: Ids::new(&settings.app),
@@ -84,6 +106,7 @@ impl Errands {
         let external = self.ids.name(call, Role::Media);
         let bridge = self.ids.name(call, Role::Bridge);
         let (permits, metrics) = (Arc::clone(&self.permits), Arc::clone(&self.metrics));
+        let (failures, clock) = (Arc::clone(&self.failures), self.clock);
         tokio::spawn(async move {
             let _permit = permits.acquire().await;
             let result = match request {
@@ -112,7 +135,9 @@ impl Errands {
                 }
                 Err(error) => {
                     metrics.failed_requests.fetch_add(1, Ordering::Relaxed);
-                    warn!(call.id = %call, %error, "a request failed");
+                    if let Some(held_back) = failures.pass(clock.now()) {
+                        warn!(call.id = %call, %error, held_back, "a request failed");
+                    }
                     Reply::Failed
                 }
             };
@@ -123,15 +148,29 @@ impl Errands {
 
     /// Sends a caller on whom we do not serve.
     pub(super) fn send_away(&self, channel: String) {
-        let (client, how) = (self.client.clone(), self.stranded);
+        let (client, how, pending) = (self.client.clone(), self.stranded, self.pending.clone());
+        let (failures, clock) = (Arc::clone(&self.failures), self.clock);
         tokio::spawn(async move {
-            let result = match how {
-                OnEnd::Hangup => client.hangup(&channel).await,
-                OnEnd::Continue => client.continue_in_dialplan(&channel).await,
-            };
-            match result {
-                Ok(()) | Err(AriError::NotFound { .. }) => {}
-                Err(error) => warn!(channel.id = channel, %error, "a caller could not be sent on"),
+            let _pending = pending;
+            for pause in TRY_AGAIN {
+                let result = match how {
+                    OnEnd::Hangup => client.hangup(&channel).await,
+                    OnEnd::Continue => client.continue_in_dialplan(&channel).await,
+                };
+                match result {
+                    // Gone, or in the dialplan already.
+                    Ok(())
+                    | Err(AriError::NotFound { .. } | AriError::Refused { status: 409, .. }) => {
+                        return;
+                    }
+                    Err(error) => {
+                        if let Some(held_back) = failures.pass(clock.now()) {
+                            let channel = channel.as_str();
+                            warn!(channel.id = channel, %error, held_back, "a caller was not sent on");
+                        }
+                        sleep(pause).await;
+                    }
+                }
             }
         });
     }
@@ -175,18 +214,31 @@ impl Errands {
         for (name, role) in channels.chain(bridges) {
             info!(asterisk = %self.asterisk, name, "removing what belongs to no call");
             self.metrics.orphans.fetch_add(1, Ordering::Relaxed);
-            let client = self.client.clone();
+            let (client, pending) = (self.client.clone(), self.pending.clone());
             tokio::spawn(async move {
-                let result = match role {
-                    Role::Media => client.hangup(&name).await,
-                    Role::Bridge => client.destroy_bridge(&name).await,
-                };
-                match result {
-                    Ok(()) | Err(AriError::NotFound { .. }) => {}
-                    Err(error) => warn!(name, %error, "an orphan could not be removed"),
+                let _pending = pending;
+                for pause in TRY_AGAIN {
+                    let result = match role {
+                        Role::Media => client.hangup(&name).await,
+                        Role::Bridge => client.destroy_bridge(&name).await,
+                    };
+                    match result {
+                        Ok(()) | Err(AriError::NotFound { .. }) => return,
+                        Err(error) => warn!(name, %error, "an orphan could not be removed"),
+                    }
+                    sleep(pause).await;
                 }
             });
         }
+    }
+
+    /// Waits until every caller has been sent on and every orphan removed, or that was given up.
+    /// There are no errands after it.
+    pub(super) async fn finish(&mut self) {
+        let (closed, _) = mpsc::channel(1);
+        drop(std::mem::replace(&mut self.pending, closed));
+        // Nobody sends: it ends when the last sender is gone.
+        let _ = self.settled.recv().await;
     }
 
     /// Removes everything of ours that is still there: the last thing before the end.

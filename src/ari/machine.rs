@@ -101,6 +101,9 @@ pub struct CallMachine {
     bridge: Thing,
     external: Thing,
     external_entered: bool,
+    /// The external channel entered while its removal was under way: the removal may have come
+    /// first, where its creation took longer than anybody waited for the answer.
+    external_outlived: bool,
     caller_join: Join,
     external_join: Join,
     commands: VecDeque<Command>,
@@ -152,6 +155,7 @@ impl CallMachine {
             bridge: Thing::Asked,
             external: Thing::Asked,
             external_entered: false,
+            external_outlived: false,
             caller_join: Join::No,
             external_join: Join::No,
             commands: [CreateExternal, CreateBridge, AnswerCaller].map(Command::Ask).into(),
@@ -203,11 +207,16 @@ impl CallMachine {
             }
             Input::ExternalEntered => {
                 self.external_entered = true;
-                self.join();
+                match (self.phase, self.external) {
+                    (Phase::Ending, Thing::Leaving { .. }) => self.external_outlived = true,
+                    (Phase::Ending, Thing::Gone) => self.remove_external_again(),
+                    _ => self.join(),
+                }
             }
             Input::ExternalGone => {
                 // The answer to its creation may still be under way; it changes nothing.
                 self.external = Thing::Gone;
+                self.external_outlived = false;
                 self.end(EndReason::PeerClosed, true);
             }
             Input::BridgeGone => {
@@ -239,7 +248,13 @@ impl CallMachine {
             Request::HangupCaller | Request::ContinueCaller => {
                 self.caller = removed(now, self.caller, reply);
             }
-            Request::RemoveExternal => self.external = removed(now, self.external, reply),
+            Request::RemoveExternal => {
+                self.external = removed(now, self.external, reply);
+                let outlived = std::mem::take(&mut self.external_outlived);
+                if outlived && reply == Reply::Absent && self.external == Thing::Gone {
+                    self.remove_external_again();
+                }
+            }
             Request::RemoveBridge => self.bridge = removed(now, self.bridge, reply),
         }
         let removal = matches!(
@@ -266,6 +281,11 @@ impl CallMachine {
             }
             other => other,
         }
+    }
+
+    fn remove_external_again(&mut self) {
+        self.commands.push_back(Command::Ask(Request::RemoveExternal));
+        self.external = Thing::Leaving { attempts: 1 };
     }
 
     /// Puts into the bridge what can be put there.

@@ -16,6 +16,7 @@ mod reconcile;
 mod session;
 mod settings;
 mod stream;
+mod throttle;
 mod tls;
 mod types;
 

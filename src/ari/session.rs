@@ -1,7 +1,7 @@
 //! One Asterisk: its event stream, its calls, and the requests for them.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -21,6 +21,7 @@ use super::metrics::AriMetrics;
 use super::reconcile::{LiveCall, reconcile};
 use super::settings::AsteriskSettings;
 use super::stream::StreamEvent;
+use super::throttle::Throttle;
 use super::types::{AriEvent, Bridge, Channel};
 use crate::audio::MediaFormat;
 use crate::call::{CallId, CallInfo, Caller, EndReason, Transport};
@@ -61,6 +62,9 @@ pub(super) struct Session {
     errands: Errands,
     calls: HashMap<CallId, Entry>,
     callers: HashMap<String, CallId>,
+    /// Callers who were found in our application, and of whom no event has told since.
+    waiting: HashSet<String>,
+    rejections: Throttle,
     timers: BinaryHeap<Reverse<(Instant, CallId)>>,
     answered: Option<UnboundedReceiver<Answer>>,
     media_events: EventSink,
@@ -81,13 +85,15 @@ impl Session {
         let (media_events, media_told) = unbounded_channel();
         Self {
             ids: Ids::new(&settings.app),
-            errands: Errands::new(&settings, client, Arc::clone(&metrics), answers),
+            errands: Errands::new(&settings, client, Arc::clone(&metrics), answers, media.clock()),
             settings,
             media,
             registry,
             metrics,
             calls: HashMap::new(),
             callers: HashMap::new(),
+            waiting: HashSet::new(),
+            rejections: Throttle::default(),
             timers: BinaryHeap::new(),
             answered: Some(answered),
             media_events,
@@ -136,7 +142,14 @@ impl Session {
                 () = sleep_until(timer.into()) => self.run_timers(clock.now()),
             }
         }
-        if self.connected && timeout(LAST_REQUESTS, self.errands.sweep()).await.is_err() {
+        let reachable = self.connected;
+        let last = async {
+            self.errands.finish().await;
+            if reachable {
+                self.errands.sweep().await;
+            }
+        };
+        if timeout(LAST_REQUESTS, last).await.is_err() {
             warn!(asterisk = self.settings.name, "Asterisk did not answer the last requests");
         }
         self.metrics.calls.store(0, Ordering::Relaxed);
@@ -160,9 +173,13 @@ impl Session {
                     self.drive(now, call, Input::ExternalEntered);
                 }
                 Some(_) => self.errands.remove_orphans([channel.id], []),
-                None => self.caller_entered(now, channel, &args),
+                None => {
+                    self.waiting.remove(&channel.id);
+                    self.caller_entered(now, channel, &args);
+                }
             },
             AriEvent::StasisEnd { channel } | AriEvent::ChannelDestroyed { channel } => {
+                self.waiting.remove(&channel.id);
                 if let Some((call, _)) = self.ids.parse(&channel.id) {
                     self.drive(now, call, Input::ExternalGone);
                 } else if let Some(call) = self.callers.get(&channel.id).copied() {
@@ -174,12 +191,8 @@ impl Session {
                     self.drive(now, call, Input::BridgeGone);
                 }
             }
-            AriEvent::ApplicationReplaced => warn!(
-                asterisk = self.settings.name,
-                app = self.settings.app,
-                "another program has taken our application over"
-            ),
-            AriEvent::Other => {}
+            // The stream has ended itself.
+            AriEvent::ApplicationReplaced | AriEvent::Other => {}
         }
     }
 
@@ -193,9 +206,11 @@ impl Session {
             }
             Answer::ListsFailed if self.connected => self.ask_for_lists(),
             Answer::ListsFailed => {}
-            Answer::LookForStranded(mut waiting) => {
-                waiting.retain(|channel| !self.callers.contains_key(channel));
+            Answer::LookForStranded(waiting) => {
                 for channel in waiting {
+                    if !self.waiting.remove(&channel) {
+                        continue;
+                    }
                     warn!(
                         asterisk = self.settings.name,
                         channel.id = channel,
@@ -229,12 +244,15 @@ impl Session {
     fn caller_entered(&mut self, now: Instant, channel: Channel, args: &[String]) {
         let id = channel.id.clone();
         if let Err(rejected) = self.open(now, channel, args) {
-            warn!(
-                asterisk = self.settings.name,
-                channel.id = id,
-                reason = %rejected,
-                "a caller is turned away"
-            );
+            if let Some(held_back) = self.rejections.pass(now) {
+                warn!(
+                    asterisk = self.settings.name,
+                    channel.id = id,
+                    reason = %rejected,
+                    held_back,
+                    "a caller is turned away"
+                );
+            }
             self.metrics.reject(&rejected);
             self.errands.send_away(id);
         }
@@ -373,6 +391,7 @@ impl Session {
             }
         }
         if !findings.waiting_callers.is_empty() {
+            self.waiting.extend(findings.waiting_callers.iter().cloned());
             self.errands.look_for_stranded(findings.waiting_callers);
         }
     }

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use futures_util::{SinkExt, StreamExt};
 use rand::RngExt;
 use rustls::ClientConfig;
+use thiserror::Error as ThisError;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
@@ -41,6 +42,21 @@ pub(super) enum StreamEvent {
     Disconnected,
 }
 
+/// Why the event stream was lost.
+#[derive(Debug, ThisError)]
+enum Lost {
+    #[error("another program has taken our application over")]
+    Replaced,
+    #[error("Asterisk closed it")]
+    Closed,
+    #[error("no sign of life")]
+    Silent,
+    #[error("nobody listens any more")]
+    Unheard,
+    #[error(transparent)]
+    Broken(#[from] Error),
+}
+
 /// How to connect.
 pub(super) struct EventStream {
     pub(super) settings: AsteriskSettings,
@@ -63,10 +79,14 @@ impl EventStream {
                     self.metrics.connections.fetch_add(1, Ordering::Relaxed);
                     self.metrics.connected.store(true, Ordering::Relaxed);
                     let _ = events.send(StreamEvent::Connected);
-                    let reason = self.read(socket, &events).await;
+                    let lost = self.read(socket, &events).await;
                     self.metrics.connected.store(false, Ordering::Relaxed);
                     let _ = events.send(StreamEvent::Disconnected);
-                    warn!(asterisk = self.settings.name, reason, "event stream lost");
+                    warn!(asterisk = self.settings.name, reason = %lost, "event stream lost");
+                    if matches!(lost, Lost::Replaced) {
+                        // Two servers would take it from each other for ever.
+                        sleep(self.settings.reconnect_max).await;
+                    }
                 }
                 Err(reason) => {
                     failures += 1;
@@ -74,7 +94,10 @@ impl EventStream {
                     if failures % 10 == 1 {
                         error!(
                             asterisk = self.settings.name,
-                            failures, reason, "event stream cannot be connected"
+                            url = self.settings.url,
+                            failures,
+                            reason,
+                            "event stream cannot be connected"
                         );
                     }
                 }
@@ -111,20 +134,20 @@ impl EventStream {
     }
 
     /// Reads events until the stream breaks, and answers why it did.
-    async fn read(&self, mut socket: Socket, events: &UnboundedSender<StreamEvent>) -> String {
+    async fn read(&self, mut socket: Socket, events: &UnboundedSender<StreamEvent>) -> Lost {
         let mut ping = interval(self.settings.ping_every);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut silent_pings = 0;
         loop {
             tokio::select! {
-                () = events.closed() => return "nobody listens".to_owned(),
+                () = events.closed() => return Lost::Unheard,
                 _ = ping.tick() => {
                     if silent_pings >= 2 {
-                        return "no sign of life".to_owned();
+                        return Lost::Silent;
                     }
                     silent_pings += 1;
                     if let Err(error) = socket.send(Message::Ping(Bytes::new())).await {
-                        return error.to_string();
+                        return error.into();
                     }
                 }
                 message = socket.next() => {
@@ -132,6 +155,7 @@ impl EventStream {
                     match message {
                         Some(Ok(Message::Text(text))) => match serde_json::from_str(&text) {
                             Ok(AriEvent::Other) => {}
+                            Ok(AriEvent::ApplicationReplaced) => return Lost::Replaced,
                             Ok(event) => {
                                 let _ = events.send(StreamEvent::Event(event));
                             }
@@ -140,9 +164,9 @@ impl EventStream {
                                 debug!(asterisk = self.settings.name, %error, "an event makes no sense");
                             }
                         },
-                        Some(Ok(Message::Close(_))) | None => return "closed".to_owned(),
+                        Some(Ok(Message::Close(_))) | None => return Lost::Closed,
                         Some(Ok(_)) => {}
-                        Some(Err(error)) => return error.to_string(),
+                        Some(Err(error)) => return error.into(),
                     }
                 }
             }

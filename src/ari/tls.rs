@@ -82,9 +82,11 @@ fn reason(error: &rustls::Error) -> String {
         return format!("TLS failed: {error}");
     };
     match certificate {
-        CertificateError::UnknownIssuer => "its certificate is signed by nobody we trust; \
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            "its certificate is signed by nobody we trust; \
              set ca_file to the PEM file of the authority that signed it"
-            .to_owned(),
+                .to_owned()
+        }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             format!(
                 "its certificate is for another name: {error}; use in url a name that it is for"
