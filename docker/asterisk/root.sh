@@ -47,7 +47,7 @@ fi
 
 [ "$(id -u)" = 0 ] || missing "it needs root (debootstrap and chroot); run: sudo $0 $dir"
 command -v flock >/dev/null || missing "flock is not installed; run: apt-get install util-linux"
-command -v apt-get >/dev/null || missing "apt-get is not there: this script works on Debian and its derivatives only"
+command -v apt-get >/dev/null || missing "apt-get is not there: this script works on Debian only"
 
 parent=$(dirname "$dir")
 mkdir -p "$parent"

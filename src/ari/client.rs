@@ -1,7 +1,9 @@
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
+use reqwest::redirect::Policy;
 use reqwest::{Method, StatusCode, Url};
 use rustls::ClientConfig;
 use serde::de::DeserializeOwned;
@@ -15,6 +17,10 @@ use crate::audio::MediaFormat;
 /// Connections to one Asterisk that are kept for the next request. Its HTTP server has 100 places
 /// for all its users (`session_limit` in `http.conf`).
 const MAX_IDLE: usize = 8;
+
+/// How long such a connection is kept: well below the time after which Asterisk closes it
+/// (`session_keep_alive` in `http.conf`, 15 s), so that no request meets a closing connection.
+const IDLE_LIMIT: Duration = Duration::from_secs(5);
 
 /// What Asterisk, or the way to it, says of a request. Every variant names the request.
 #[derive(Debug, Error)]
@@ -134,7 +140,9 @@ impl AriClient {
             .tls_backend_preconfigured((**tls).clone())
             .timeout(settings.request_timeout)
             .no_proxy()
+            .redirect(Policy::none())
             .pool_max_idle_per_host(MAX_IDLE)
+            .pool_idle_timeout(IDLE_LIMIT)
             .build()
             .map_err(|error| wrong(error.to_string()))?;
         Ok(Self {

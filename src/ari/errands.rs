@@ -55,6 +55,7 @@ pub(super) enum Answer {
 /// Sends requests for one session.
 pub(super) struct Errands {
     asterisk: Arc<str>,
+    app: Arc<str>,
     stranded: OnEnd,
     ids: Ids,
     client: AriClient,
@@ -83,6 +84,7 @@ impl Errands {
             pending,
             settled,
             asterisk: settings.name.as_str().into(),
+            app: settings.app.as_str().into(),
             stranded: settings.stranded,
             ids: Ids::new(&settings.app),
             client,
@@ -215,6 +217,7 @@ impl Errands {
             info!(asterisk = %self.asterisk, name, "removing what belongs to no call");
             self.metrics.orphans.fetch_add(1, Ordering::Relaxed);
             let (client, pending) = (self.client.clone(), self.pending.clone());
+            let (failures, clock) = (Arc::clone(&self.failures), self.clock);
             tokio::spawn(async move {
                 let _pending = pending;
                 for pause in TRY_AGAIN {
@@ -224,7 +227,12 @@ impl Errands {
                     };
                     match result {
                         Ok(()) | Err(AriError::NotFound { .. }) => return,
-                        Err(error) => warn!(name, %error, "an orphan could not be removed"),
+                        Err(error) => {
+                            if let Some(held_back) = failures.pass(clock.now()) {
+                                let name = name.as_str();
+                                warn!(name, %error, held_back, "an orphan was not removed");
+                            }
+                        }
                     }
                     sleep(pause).await;
                 }
@@ -241,20 +249,23 @@ impl Errands {
         let _ = self.settled.recv().await;
     }
 
-    /// Removes everything of ours that is still there: the last thing before the end.
+    /// Removes everything of ours that is still there, and sends on whoever is still in our
+    /// application: the last look before the end.
     pub(super) async fn sweep(&self) {
         let Ok((channels, bridges)) =
             tokio::try_join!(self.client.channels(), self.client.bridges())
         else {
             return;
         };
-        for channel in channels.iter().filter(|there| self.ids.parse(&there.id).is_some()) {
-            // It may have gone by itself meanwhile.
-            let _ = self.client.hangup(&channel.id).await;
+        let ours = |name: &str| self.ids.parse(name).is_some();
+        for channel in &channels {
+            if !ours(&channel.id) && channel.is_in(&self.app) {
+                self.send_away(channel.id.clone());
+            }
         }
-        for bridge in bridges.iter().filter(|there| self.ids.parse(&there.id).is_some()) {
-            // It may have gone by itself meanwhile.
-            let _ = self.client.destroy_bridge(&bridge.id).await;
-        }
+        self.remove_orphans(
+            channels.into_iter().map(|channel| channel.id).filter(|name| ours(name)),
+            bridges.into_iter().map(|bridge| bridge.id).filter(|name| ours(name)),
+        );
     }
 }

@@ -85,10 +85,10 @@ impl AriSession {
             tls,
             metrics: Arc::clone(&metrics),
         };
-        tokio::spawn(source.run(events));
+        let source = tokio::spawn(source.run(events));
         let (stop, stopped) = oneshot::channel();
         let session = Session::new(settings, client, media, registry, metrics);
-        let task = tokio::spawn(session.run(stream, stopped));
+        let task = tokio::spawn(session.run(stream, source, stopped));
         Ok(Self { handle, stop, task })
     }
 

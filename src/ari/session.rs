@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use thiserror::Error;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tokio::time::{sleep_until, timeout};
 use tracing::{debug, info, warn};
 
@@ -107,6 +108,7 @@ impl Session {
     pub(super) async fn run(
         mut self,
         mut stream: UnboundedReceiver<StreamEvent>,
+        source: JoinHandle<()>,
         stop: oneshot::Receiver<Duration>,
     ) {
         let mut answered = self.answered.take().expect("a session runs once");
@@ -143,11 +145,15 @@ impl Session {
             }
         }
         let reachable = self.connected;
+        // Nobody can enter the application any more once its event stream is closed.
+        drop(stream);
         let last = async {
-            self.errands.finish().await;
+            // A stream that panicked is closed, too.
+            let _ = source.await;
             if reachable {
                 self.errands.sweep().await;
             }
+            self.errands.finish().await;
         };
         if timeout(LAST_REQUESTS, last).await.is_err() {
             warn!(asterisk = self.settings.name, "Asterisk did not answer the last requests");
@@ -175,6 +181,10 @@ impl Session {
                 Some(_) => self.errands.remove_orphans([channel.id], []),
                 None => {
                     self.waiting.remove(&channel.id);
+                    // Whoever enters again had left, even if nothing told it.
+                    if let Some(call) = self.callers.get(&channel.id).copied() {
+                        self.drive(now, call, Input::CallerGone);
+                    }
                     self.caller_entered(now, channel, &args);
                 }
             },

@@ -85,7 +85,10 @@ impl EventStream {
                     warn!(asterisk = self.settings.name, reason = %lost, "event stream lost");
                     if matches!(lost, Lost::Replaced) {
                         // Two servers would take it from each other for ever.
-                        sleep(self.settings.reconnect_max).await;
+                        tokio::select! {
+                            () = sleep(self.settings.reconnect_max) => {}
+                            () = events.closed() => {}
+                        }
                     }
                 }
                 Err(reason) => {
@@ -102,7 +105,10 @@ impl EventStream {
                     }
                 }
             }
-            sleep(self.pause(failures)).await;
+            tokio::select! {
+                () = sleep(self.pause(failures)) => {}
+                () = events.closed() => {}
+            }
         }
     }
 
@@ -140,7 +146,11 @@ impl EventStream {
         let mut silent_pings = 0;
         loop {
             tokio::select! {
-                () = events.closed() => return Lost::Unheard,
+                () = events.closed() => {
+                    // Asterisk closes its side when it hears it; or it is gone.
+                    let _ = socket.close(None).await;
+                    return Lost::Unheard;
+                }
                 _ = ping.tick() => {
                     if silent_pings >= 2 {
                         return Lost::Silent;

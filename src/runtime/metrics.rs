@@ -127,6 +127,18 @@ impl Metrics {
         sum
     }
 
+    /// How many AudioSocket connections were turned away for this reason.
+    #[must_use]
+    pub fn refused(&self, reason: Refused) -> u64 {
+        self.refused[reason as usize].load(Ordering::Relaxed)
+    }
+
+    /// Calls given up after a panic.
+    #[must_use]
+    pub fn panicked(&self) -> u64 {
+        self.totals().panicked
+    }
+
     /// What the calls counted, all together.
     #[must_use]
     pub fn media(&self) -> CallStats {
@@ -234,9 +246,7 @@ impl Collector for MediaCollector {
             MetricType::Counter,
             &reasons(totals.stray),
         )?;
-        let refused = Refused::ALL.map(|reason| {
-            ("reason", reason.label(), self.0.refused[reason as usize].load(Ordering::Relaxed))
-        });
+        let refused = Refused::ALL.map(|reason| ("reason", reason.label(), self.0.refused(reason)));
         family(
             "sidetone_connections_refused",
             "AudioSocket connections that were turned away",

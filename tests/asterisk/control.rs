@@ -22,7 +22,7 @@ fn a_call_that_we_end_goes_on_in_the_dialplan_where_that_is_wanted() {
             assert_eq!(sidetone.api("DELETE", &format!("/v1/calls/{id}")).0, 202);
         }
         asterisk.wait_until_idle(SOON);
-        assert_eq!(asterisk.global("CONTINUED"), "1", "one was hung up, one went on");
+        assert_eq!(asterisk.continued(), 1, "one was hung up, one went on");
     });
 }
 
@@ -40,7 +40,7 @@ fn arguments_that_make_no_sense_are_named_and_the_caller_goes_on() {
             LocalCall::to_sidetone(arguments).start(&asterisk);
         }
         asterisk.wait_until("every caller went on", SOON, |asterisk| {
-            asterisk.global("CONTINUED") == wrong.len().to_string()
+            asterisk.continued() == wrong.len()
         });
         asterisk.wait_until_idle(SOON);
         let log = sidetone.log().replace('\\', "");

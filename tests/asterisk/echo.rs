@@ -1,17 +1,17 @@
 //! What the caller hears through `echo`, as Asterisk itself recorded it.
 
-use crate::steady::steady;
+use crate::steady::{steady, steady_alone, unsteady};
 use std::time::Duration;
 
 use crate::asterisk::LocalCall;
-use crate::support::{assert_continuous, find, noise, pair, speech};
+use crate::support::{continuous, find, noise, pair, speech};
 
 /// The test asks for continuity; a busy machine may let a packet come late by this much.
 const CUSHION: &str = "[echo]\ndelay_ms = 200";
 
 #[test]
 fn sixty_seconds_of_echo_have_no_gap_and_no_repeat() {
-    steady(|| {
+    steady_alone(|| {
         let Some((asterisk, sidetone)) = pair(CUSHION, "") else { return };
         let prompt = noise(60 * 8000);
         asterisk.put_sound("noise", 8000, &prompt);
@@ -26,8 +26,10 @@ fn sixty_seconds_of_echo_have_no_gap_and_no_repeat() {
         for media in ["rtp", "audiosocket"] {
             let said = asterisk.recording(&format!("{media}-said.sln")).samples();
             let heard = asterisk.recording(&format!("{media}-heard.sln")).samples();
-            let spoken_at = assert_continuous(&prompt, &said, 8000, &format!("{media}, said"));
-            let heard_at = assert_continuous(&prompt, &heard, 8000, &format!("{media}, heard"));
+            let spoken_at = continuous(&prompt, &said, 8000)
+                .unwrap_or_else(|gap| unsteady(&format!("{media}, said by Asterisk: {gap}")));
+            let heard_at = continuous(&prompt, &heard, 8000)
+                .unwrap_or_else(|gap| panic!("{media}, heard: {gap}"));
             let delay_ms = (heard_at.cast_signed() - spoken_at.cast_signed()) / 8;
             println!(
                 "{media}: heard {delay_ms} ms after it was said, 200 ms of that is the cushion"

@@ -8,7 +8,7 @@ use sidetone::wire::rtp::{self, RtpHeader};
 use sidetone::wire::{PayloadType, RtpTs, Seq, Ssrc};
 
 use crate::asterisk::LocalCall;
-use crate::support::{SOON, find, pair, speech};
+use crate::support::{SOON, find, is_silent, pair, speech};
 
 #[test]
 fn forged_rtp_is_not_heard_not_recorded_and_counted() {
@@ -21,7 +21,9 @@ fn forged_rtp_is_not_heard_not_recorded_and_counted() {
             .records("a")
             .waits(0.5, 2.0)
             .start(&asterisk);
-        sidetone.wait_until("audio", SOON, |s| s.heard() > 0.0);
+        // In the middle of the prompt, which the caller begins after half a second.
+        let packets = "sidetone_packets_total{state=\"received\"}";
+        sidetone.wait_until("audio", SOON, |sidetone| sidetone.metric(packets) > 75.0);
 
         // A full-scale square wave, to every port of ours.
         let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -53,8 +55,14 @@ fn forged_rtp_is_not_heard_not_recorded_and_counted() {
         for (side, samples) in [("caller", &recorded.caller), ("bot", &recorded.bot)] {
             let found = find(&prompt, samples);
             assert!(found.coefficient > 0.99, "{side}: correlation {:.4}", found.coefficient);
+            let (from, to) = (found.lag.unsigned_abs(), found.lag.unsigned_abs() + prompt.len());
+            assert!(
+                is_silent(&samples[..from]) && is_silent(&samples[to..]),
+                "{side}: more than it"
+            );
         }
         let heard = asterisk.recording("a-heard.sln").samples();
-        assert!(find(&prompt, &heard).coefficient > 0.98);
+        let found = find(&prompt, &heard);
+        assert!(found.coefficient > 0.98, "the caller heard {:.4}", found.coefficient);
     });
 }

@@ -1,9 +1,16 @@
 //! Hang-up from every end, twenty calls at once: nothing is left.
 
 use crate::steady::steady;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::asterisk::{Asterisk, LocalCall};
+use sidetone::audio::{AudioFrame, SampleRate};
+use sidetone::call::CallInfo;
+use sidetone::config::{Config, Sources};
+use sidetone::processor::{Context, Processor, ProcessorFactory};
+use sidetone::server::Server;
+
+use crate::asterisk::{self, ARI_PASSWORD, ARI_USER, Asterisk, LocalCall, Options};
 use crate::server::Sidetone;
 use crate::support::{SOON, pair, speech};
 
@@ -72,6 +79,65 @@ fn twenty_calls_hung_up_at_once_from_every_end_leave_nothing() {
         assert!(per_call < 16, "each call leaves {per_call} KiB behind");
         assert_eq!(sidetone.metric("sidetone_panics_total{room=\"engine\"}"), 0.0);
         assert_eq!(sidetone.metric("sidetone_ari_orphans_total{asterisk=\"pbx\"}"), 0.0);
+    });
+}
+
+/// Ends its call at the hundredth frame.
+struct Impatient(u32);
+
+impl Processor for Impatient {
+    fn uplink(&mut self, _frame: &mut AudioFrame<'_>, cx: &mut Context<'_>) {
+        self.0 += 1;
+        if self.0 == 100 {
+            cx.hangup();
+        }
+    }
+}
+
+struct ImpatientFactory;
+
+impl ProcessorFactory for ImpatientFactory {
+    fn create(&self, _call: &CallInfo, _rate: SampleRate) -> Box<dyn Processor> {
+        Box::new(Impatient(0))
+    }
+}
+
+#[test]
+fn a_processor_that_hangs_up_leaves_nothing() {
+    steady(|| {
+        let Some(installation) = asterisk::require() else { return };
+        let asterisk = Asterisk::start(&installation, &Options::default());
+        asterisk.put_sound("speech", 8000, &speech(8000));
+        let folder = tempfile::TempDir::new().unwrap();
+        let file = folder.path().join("sidetone.toml");
+        let text = format!(
+            "[rtp]\nport = 0\n[audiosocket]\nbind = \"127.0.0.1:0\"\n[api]\nenabled = false\n\
+             [pipelines.impatient]\nprocessors = [\"impatient\"]\n\
+             [[asterisk]]\nurl = {:?}\nuser = {ARI_USER:?}\npassword = {ARI_PASSWORD:?}\n",
+            asterisk.ari_url()
+        );
+        std::fs::write(&file, text).unwrap();
+        let sources = Sources { file: Some(&file), ..Sources::default() };
+        let config = Config::load(sources, &["echo", "recorder", "impatient"]).unwrap();
+        let threads = tokio::runtime::Runtime::new().unwrap();
+        let server = threads
+            .block_on(Server::start(&config, |registry| {
+                registry.add_processor("impatient", Arc::new(ImpatientFactory));
+            }))
+            .unwrap();
+        asterisk.wait_until("the application", SOON, |asterisk| {
+            asterisk.ari("GET", "/applications/sidetone", &[], None).status == 200
+        });
+        for n in 0..6 {
+            let media = ["rtp,format=ulaw", "audiosocket,format=slin"][n % 2];
+            LocalCall::to_sidetone(&format!("impatient,media={media}"))
+                .talks("speech")
+                .start(&asterisk);
+        }
+        asterisk.wait_until("the calls", SOON, |asterisk| asterisk.bridges() == 6);
+        asterisk.wait_until_idle(Duration::from_secs(20));
+        assert_eq!(server.media().call_count(), 0);
+        threads.block_on(server.stop());
     });
 }
 

@@ -208,10 +208,10 @@ fn call_without_sidetone_goes_on_in_the_dialplan() {
     steady(|| {
         let Some(installation) = require() else { return };
         let asterisk = Asterisk::start(&installation, &Options::default());
-        assert_eq!(asterisk.global("CONTINUED"), "");
+        assert_eq!(asterisk.continued(), 0);
         LocalCall::to_sidetone("echo").start(&asterisk);
         asterisk.wait_until_idle(Duration::from_secs(5));
-        assert_eq!(asterisk.global("CONTINUED"), "1");
+        assert_eq!(asterisk.continued(), 1);
     });
 }
 

@@ -54,6 +54,9 @@ fn the_recording_holds_what_the_caller_said_in_every_format() {
             assert!(recorded.bot.iter().all(|&sample| sample == 0), "nobody answered the caller");
             let stats = &recorded.json["stats"];
             assert_eq!(stats["packets_lost"], 0, "{stats}");
+            // Position 0 is when the caller came, who began to speak after LEAD.
+            let spoken_after = found.lag as f32 / rate as f32;
+            assert!((spoken_after - LEAD).abs() < 0.3, "{media} {format}: after {spoken_after} s");
             // The prompt's true place: it was spoken between the start and the end of the test.
             let start = recorded.json["start_unix_ms"].as_u64().unwrap();
             let spoken_at = start + found.lag as u64 * 1000 / u64::from(rate);

@@ -10,6 +10,7 @@ use crate::support::{SOON, find, serve, speech};
 
 const DIALPLAN: &str = "[sidetone](+)\n\
     exten => echo-record,1,Answer()\n \
+    same => n,MixMonitor(${ASTSPOOLDIR}/recording/${UNIQUEID}.sln,t(${ASTSPOOLDIR}/recording/${UNIQUEID}-to-phone.sln))\n \
     same => n,Stasis(sidetone,echo-record)\n \
     same => n,Hangup()\n";
 
@@ -46,6 +47,16 @@ fn a_telephone_is_answered_echoed_and_hung_up_from_either_side() {
                 let found = find(&prompt, samples);
                 assert!(found.coefficient > 0.98, "{side}: correlation {:.4}", found.coefficient);
             }
+        }
+        // What Asterisk sent to the telephones.
+        let folder = asterisk.folder().join("spool/recording");
+        let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+        let names: Vec<_> = names.filter_map(|name| name.into_string().ok()).collect();
+        let to_phone: Vec<_> = names.iter().filter(|n| n.ends_with("-to-phone.sln")).collect();
+        assert_eq!(to_phone.len(), 2, "{names:?}");
+        for name in to_phone {
+            let found = find(&prompt, &asterisk.recording(name).samples());
+            assert!(found.coefficient > 0.98, "{name}: correlation {:.4}", found.coefficient);
         }
     });
 }

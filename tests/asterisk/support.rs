@@ -60,10 +60,9 @@ pub(crate) fn find(prompt: &[i16], heard: &[i16]) -> Match {
     find_offset(prompt, heard, 0..=last.cast_signed())
 }
 
-/// Asserts that `heard` holds the whole of `prompt` from one offset on, window by window: no
-/// sample is missing, none comes twice. Answers the offset.
-#[track_caller]
-pub(crate) fn assert_continuous(prompt: &[i16], heard: &[i16], rate: u32, what: &str) -> usize {
+/// Whether `heard` holds the whole of `prompt` from one offset on, window by window: no sample is
+/// missing, none comes twice. Answers the offset, or the first window that is off.
+pub(crate) fn continuous(prompt: &[i16], heard: &[i16], rate: u32) -> Result<usize, String> {
     let window = rate as usize;
     let slack = window / 10;
     let first = find_offset(&prompt[..2 * window], heard, 0..=heard.len().cast_signed());
@@ -72,15 +71,21 @@ pub(crate) fn assert_continuous(prompt: &[i16], heard: &[i16], rate: u32, what: 
         let here = offset + n * window;
         let from = here.saturating_sub(slack);
         let to = (here + window + slack).min(heard.len());
-        let found = find_offset(piece, &heard[from..to], 0..=(2 * slack).cast_signed());
+        let found = find_offset(piece, &heard[from.min(to)..to], 0..=(2 * slack).cast_signed());
         let at = from + usize::try_from(found.lag).expect("asked for so");
-        assert!(
-            at == here && found.coefficient > 0.98,
-            "{what}: second {n} lies at {at} instead of {here}, correlation {:.4}",
-            found.coefficient
-        );
+        if at != here || found.coefficient < 0.98 {
+            let coefficient = found.coefficient;
+            return Err(format!(
+                "second {n} lies at {at}, not {here}, correlation {coefficient:.4}"
+            ));
+        }
     }
-    offset
+    Ok(offset)
+}
+
+/// Whether nothing but the residue of codecs is in `samples`.
+pub(crate) fn is_silent(samples: &[i16]) -> bool {
+    samples.iter().all(|sample| sample.unsigned_abs() < 64)
 }
 
 /// Long enough for anything to settle on a busy machine.

@@ -242,10 +242,9 @@ impl Asterisk {
         channels.filter_map(|c| Some(c["name"].as_str()?.to_owned())).collect()
     }
 
-    /// A global dialplan variable; empty when it is not set.
-    pub fn global(&self, name: &str) -> String {
-        let response = self.ari("GET", "/asterisk/variable", &[("variable", name)], None);
-        response.body["value"].as_str().unwrap_or_default().to_owned()
+    /// How many calls came to `[test-continued]`, where Sidetone hands them back to.
+    pub fn continued(&self) -> usize {
+        self.cli("dialplan show globals").matches("CONTINUED_").count()
     }
 
     /// Waits until there is no channel and no bridge left.

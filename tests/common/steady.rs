@@ -2,9 +2,10 @@
 #![allow(unreachable_pub, reason = "a module of test binaries, which nothing can import")]
 #![allow(clippy::disallowed_methods, reason = "measures whether the machine stands still")]
 
-use std::panic::{UnwindSafe, catch_unwind, resume_unwind};
-use std::sync::Arc;
+use std::io::Write;
+use std::panic::{UnwindSafe, catch_unwind, panic_any, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,10 +16,36 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 const ATTEMPTS: u32 = 3;
 
+/// One test may have the machine to itself.
+static MACHINE: RwLock<()> = RwLock::new(());
+
+/// What a test panics with where its own peers did not keep time, so that it tells nothing of us.
+#[derive(Debug)]
+struct Unsteady;
+
+/// Ends a test that tells nothing because somebody else did not keep time; [`steady`] runs it again.
+#[allow(dead_code, reason = "every test binary uses its own part")]
+pub fn unsteady(why: &str) -> ! {
+    eprintln!("unsteady: {why}");
+    panic_any(Unsteady)
+}
+
+/// As [`steady`], with no other test of this binary at the same time.
+#[allow(dead_code, reason = "every test binary uses its own part")]
+pub fn steady_alone(test: impl Fn() + UnwindSafe + std::panic::RefUnwindSafe) {
+    let _alone = MACHINE.write().unwrap_or_else(PoisonError::into_inner);
+    attempt(test);
+}
+
 /// Runs a test that depends on real time. Where it fails *and* the machine stood still meanwhile,
 /// as virtual ones do, the failure says nothing: it is run again, three times at most. A failure
 /// on a machine that ran steadily is one at once.
 pub fn steady(test: impl Fn() + UnwindSafe + std::panic::RefUnwindSafe) {
+    let _shared = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
+    attempt(test);
+}
+
+fn attempt(test: impl Fn() + UnwindSafe + std::panic::RefUnwindSafe) {
     for attempt in 1..=ATTEMPTS {
         let done = Arc::new(AtomicBool::new(false));
         let watch = thread::spawn({
@@ -30,8 +57,11 @@ pub fn steady(test: impl Fn() + UnwindSafe + std::panic::RefUnwindSafe) {
         let stall = watch.join().expect("the watch does not panic");
         match outcome {
             Ok(()) => return,
-            Err(_) if stall > STALL && attempt < ATTEMPTS => {
-                eprintln!("*** the machine stood still for {stall:?}: the test is run again");
+            Err(panic) if attempt < ATTEMPTS && (stall > STALL || panic.is::<Unsteady>()) => {
+                // Not `eprintln!`, which is shown of tests that fail only.
+                let name = thread::current().name().unwrap_or_default().to_owned();
+                let line = format!("*** RERUN {name}: the machine stood still for {stall:?}\n");
+                let _ = std::io::stderr().lock().write_all(line.as_bytes());
             }
             Err(panic) => resume_unwind(panic),
         }
