@@ -176,6 +176,7 @@ impl Engine {
             Input::TransmitFailed => {
                 self.stats.packets_sent = self.stats.packets_sent.saturating_sub(1);
                 self.stats.frames_skipped += 1;
+                return;
             }
             Input::Command(Command::SetPeer(peer)) => {
                 if let Leg::Rtp(leg) = &mut self.leg {

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -224,8 +224,8 @@ async fn only_announced_uuids_are_served_where_that_is_configured() {
 }
 
 #[tokio::test]
-async fn an_announcement_that_is_withdrawn_is_told_once() {
-    let media = Media::start(|s| s.audiosocket.accept = Accept::Registered).await;
+async fn an_announcement_that_is_withdrawn_is_told_once_and_becomes_nobodys_call() {
+    let media = Media::start(|s| s.audiosocket.accept = Accept::Any).await;
     let (spec, mut told) = media.spec(Transport::AudioSocket, SLIN, "echo");
     let id = spec.info.id;
     media.handle().expect_audiosocket(spec).unwrap();
@@ -314,21 +314,42 @@ async fn calls_over_rtp_are_limited_and_formats_that_do_not_travel_are_refused()
 }
 
 #[tokio::test]
+async fn an_ipv4_peer_is_known_to_a_port_that_serves_both_families() {
+    let both = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+    let media = Media::start(|settings| settings.rtp.bind = both).await;
+    let (spec, mut told) = media.spec(Transport::Rtp, MediaFormat::Alaw, "echo");
+    let id = spec.info.id;
+    media.handle().open_rtp(spec).unwrap();
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    media.handle().set_peer(id, socket.local_addr().unwrap());
+    let mut answer = [0; 2048];
+    timeout(SOON, socket.recv(&mut answer)).await.expect("silence at once").unwrap();
+    let port = media.runtime.rtp_addresses()[0].port();
+    socket.send_to(&alaw_packet(), (Ipv4Addr::LOCALHOST, port)).await.unwrap();
+    while !matches!(next(&mut told).await, EventKind::MediaReady { .. }) {}
+    media.stop().await;
+}
+
+fn alaw_packet() -> Vec<u8> {
+    let mut packet = Vec::new();
+    let header = RtpHeader {
+        marker: false,
+        payload_type: PayloadType::from(MediaFormat::Alaw),
+        seq: Seq(1),
+        timestamp: RtpTs(160),
+        ssrc: Ssrc(1),
+    };
+    rtp::write(&header, &[0xd5; 160], &mut packet);
+    packet
+}
+
+#[tokio::test]
 async fn a_stranger_becomes_a_call_only_where_that_is_configured() {
     for (accept, calls) in [(Accept::Registered, 0), (Accept::Any, 1)] {
         let media = Media::start(|settings| settings.rtp.accept = accept).await;
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let mut packet = Vec::new();
-        let header = RtpHeader {
-            marker: false,
-            payload_type: PayloadType::from(MediaFormat::Alaw),
-            seq: Seq(1),
-            timestamp: RtpTs(160),
-            ssrc: Ssrc(1),
-        };
-        rtp::write(&header, &[0xd5; 160], &mut packet);
         let port = media.runtime.rtp_addresses()[0];
-        socket.send_to(&packet, port).await.unwrap();
+        socket.send_to(&alaw_packet(), port).await.unwrap();
         socket.send_to(b"nonsense", port).await.unwrap();
         if calls == 1 {
             let mut answer = [0; 2048];

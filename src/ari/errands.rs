@@ -197,9 +197,15 @@ impl Errands {
 
     /// Brings these callers up again when no event of theirs can be on its way any more.
     pub(super) fn look_for_stranded(&self, waiting: Vec<String>) {
-        let answers = self.answers.clone();
+        let (client, answers) = (self.client.clone(), self.answers.clone());
+        let app = Arc::clone(&self.app);
         tokio::spawn(async move {
             sleep(STRANDED_AFTER).await;
+            // Whoever is not in the application any more goes their own way. Without an answer it
+            // is left to the next reconciliation.
+            let there = client.channels().await.unwrap_or_default();
+            let still = |id: &String| there.iter().any(|c| c.id == *id && c.is_in(&app));
+            let waiting = waiting.into_iter().filter(still).collect();
             // A session that is gone needs no answer.
             let _ = answers.send(Answer::LookForStranded(waiting));
         });

@@ -84,6 +84,7 @@ impl AriSession {
             url: client.events_url().into(),
             tls,
             metrics: Arc::clone(&metrics),
+            clock: media.clock(),
         };
         let source = tokio::spawn(source.run(events));
         let (stop, stopped) = oneshot::channel();

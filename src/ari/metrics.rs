@@ -9,6 +9,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 
 use super::handle::AriHandle;
 use super::session::Rejected;
+use crate::runtime::OpenError;
 
 /// What is counted about one Asterisk.
 #[derive(Debug, Default)]
@@ -39,8 +40,11 @@ impl AriMetrics {
     pub(super) fn reject(&self, rejected: &Rejected) {
         let counter = match rejected {
             Rejected::Arguments(_) | Rejected::Pipeline(_) => &self.rejected_arguments,
-            Rejected::Media(_) => &self.rejected_full,
-            Rejected::Stopping => &self.rejected_stopping,
+            Rejected::Media(OpenError::Full { .. }) => &self.rejected_full,
+            Rejected::Media(OpenError::Format { .. } | OpenError::Disabled { .. }) => {
+                &self.rejected_arguments
+            }
+            Rejected::Media(OpenError::Stopping) | Rejected::Stopping => &self.rejected_stopping,
         };
         counter.fetch_add(1, Ordering::Relaxed);
     }

@@ -27,9 +27,13 @@ use super::metrics::AriMetrics;
 use super::settings::AsteriskSettings;
 use super::tls;
 use super::types::AriEvent;
+use crate::runtime::Clock;
 
 /// Longest event that is read. Asterisk's own are a few kilobytes.
 const MAX_EVENT_BYTES: usize = 1 << 20;
+
+/// How long Asterisk may take to close its side of the stream.
+const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 
 /// What the event stream tells.
 #[derive(Debug)]
@@ -63,6 +67,7 @@ pub(super) struct EventStream {
     pub(super) url: String,
     pub(super) tls: Arc<ClientConfig>,
     pub(super) metrics: Arc<AriMetrics>,
+    pub(super) clock: Clock,
 }
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -70,11 +75,15 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 impl EventStream {
     /// Connects, reads until the stream breaks, pauses, and does it again, until nobody listens.
     pub(super) async fn run(self, events: UnboundedSender<StreamEvent>) {
-        let mut failures = 0;
+        let mut failures = 0_u32;
         while !events.is_closed() {
-            match self.connect().await {
+            let connected = tokio::select! {
+                connected = self.connect() => connected,
+                () = events.closed() => return,
+            };
+            match connected {
                 Ok(socket) => {
-                    failures = 0;
+                    let since = self.clock.now();
                     info!(asterisk = self.settings.name, "event stream connected");
                     self.metrics.connections.fetch_add(1, Ordering::Relaxed);
                     self.metrics.connected.store(true, Ordering::Relaxed);
@@ -82,6 +91,9 @@ impl EventStream {
                     let lost = self.read(socket, &events).await;
                     self.metrics.connected.store(false, Ordering::Relaxed);
                     let _ = events.send(StreamEvent::Disconnected);
+                    // One that is taken and closed again at once is a failure, too.
+                    let lasted = self.clock.now().saturating_duration_since(since);
+                    failures = if lasted < self.settings.reconnect_max { failures + 1 } else { 0 };
                     warn!(asterisk = self.settings.name, reason = %lost, "event stream lost");
                     if matches!(lost, Lost::Replaced) {
                         // Two servers would take it from each other for ever.
@@ -147,8 +159,12 @@ impl EventStream {
         loop {
             tokio::select! {
                 () = events.closed() => {
-                    // Asterisk closes its side when it hears it; or it is gone.
-                    let _ = socket.close(None).await;
+                    // The application is gone when Asterisk has closed its side.
+                    let closing = async {
+                        let _ = socket.close(None).await;
+                        while let Some(Ok(_)) = socket.next().await {}
+                    };
+                    let _ = timeout(CLOSE_LIMIT, closing).await;
                     return Lost::Unheard;
                 }
                 _ = ping.tick() => {

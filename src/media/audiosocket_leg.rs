@@ -1,4 +1,4 @@
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{CallStats, Rejected, Uplink};
 use crate::audio::{AudioFrame, MediaFormat, Origin, Position, SampleRate};
@@ -7,10 +7,17 @@ use crate::dsp::l16;
 use crate::wire::audiosocket::{encode_audio, encode_hangup};
 use crate::wire::{AudioSocketError, AudioSocketFrame, FrameDecoder, Kind};
 
+/// A silence of the peer from which on it is a pause.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// How far the peer's audio may be ahead of real time before the peer is cut off.
+const MAX_AHEAD: Duration = Duration::from_secs(60);
+
 /// One call's AudioSocket stream behind its UUID frame, both directions.
 ///
 /// TCP orders and repeats, so there is no jitter buffer: a frame goes through when it arrives, and
-/// lies right behind the one before it.
+/// lies right behind the one before it. A peer that had nothing to say for a while leaves a gap of
+/// that length; one whose frames were held up, and come in a burst now, does not.
 #[derive(Debug)]
 pub struct AudioSocketLeg {
     decoder: FrameDecoder,
@@ -18,6 +25,7 @@ pub struct AudioSocketLeg {
     rate: Option<SampleRate>,
     epoch: Instant,
     end: Option<Position>,
+    last_frame: Instant,
     samples: Vec<i16>,
     /// `samples` hold a frame that nobody had yet.
     pending: bool,
@@ -45,6 +53,7 @@ impl AudioSocketLeg {
             rate,
             epoch,
             end: None,
+            last_frame: epoch,
             samples: Vec::new(),
             pending: false,
             format_told: false,
@@ -71,7 +80,7 @@ impl AudioSocketLeg {
             if self.pending {
                 return Some(Uplink::Frame(self.frame(now, stats)));
             }
-            match self.step(stats) {
+            match self.step(now, stats) {
                 Step::Starved => return None,
                 Step::Taken => {}
                 Step::Tell(uplink) => return Some(uplink),
@@ -101,13 +110,45 @@ impl AudioSocketLeg {
         self.pending = false;
         stats.packets_received += 1;
         let rate = self.send_rate();
-        let arrival = rate.samples_in(now.saturating_duration_since(self.epoch));
-        let position = self.end.unwrap_or(Position(arrival));
+        let arrival = self.arrival(now);
+        let position = match self.end {
+            None => arrival,
+            Some(end) if self.paused(now, end) => {
+                stats.timestamp_jumps += 1;
+                arrival
+            }
+            Some(end) => end,
+        };
+        self.last_frame = now;
         self.end = Some(position.plus(self.samples.len()));
         AudioFrame { samples: &mut self.samples, rate, position, origin: Origin::Real }
     }
 
-    fn step(&mut self, stats: &mut CallStats) -> Step {
+    fn arrival(&self, now: Instant) -> Position {
+        Position(self.send_rate().samples_in(now.saturating_duration_since(self.epoch)))
+    }
+
+    /// Whether the peer was silent before the frame in hand, and did not just come late: then more
+    /// would have come with it.
+    fn paused(&self, now: Instant, end: Position) -> bool {
+        let pause = self.send_rate().samples_in(PAUSE);
+        now.saturating_duration_since(self.last_frame) >= PAUSE
+            && self.arrival(now).0 >= end.0 + pause
+            && !self.decoder.is_frame_whole()
+    }
+
+    /// Whether the peer sends faster than anybody can speak.
+    fn flooded(&self, now: Instant) -> bool {
+        let ahead = self.send_rate().samples_in(MAX_AHEAD);
+        self.end.is_some_and(|end| end.0 > self.arrival(now).0 + ahead)
+    }
+
+    fn step(&mut self, now: Instant, stats: &mut CallStats) -> Step {
+        if self.decoder.is_frame_whole() && self.flooded(now) {
+            self.closed = true;
+            stats.rejected.count(Rejected::Overflow);
+            return Step::Tell(Uplink::Ended(EndReason::ProtocolError));
+        }
         match self.decoder.next() {
             Ok(None) => Step::Starved,
             Ok(Some(AudioSocketFrame::Audio { rate, payload })) => {

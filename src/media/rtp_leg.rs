@@ -303,6 +303,9 @@ impl RtpLeg {
         if payload.is_empty() {
             return;
         }
+        if self.timeline.is_flooded(now) {
+            return stats.rejected.count(Rejected::Overflow);
+        }
         self.decode(payload);
         self.frame_samples = self.samples.len();
         let place = self.timeline.place(now, ts, self.samples.len());

@@ -6,6 +6,10 @@ use crate::wire::ExtTs;
 /// How far ahead of its arrival a packet may claim to be before its timestamp is distrusted.
 const MAX_AHEAD: Duration = Duration::from_millis(500);
 
+/// How far ahead of real time a sender may get, by a clock that is too fast, before its packets are
+/// dropped.
+const FLOOD: Duration = Duration::from_secs(60);
+
 /// Gives every packet its place in the call: extended RTP timestamp → samples since the start.
 ///
 /// The first packet of a stream lies where it arrived; the ones after it lie by their timestamps,
@@ -49,6 +53,13 @@ impl Timeline {
         });
         self.end = position.plus(samples);
         Place { position, jumped: expected && by_timestamp.is_none() }
+    }
+
+    /// Whether the sender is so far ahead of real time that nobody can have spoken it.
+    #[must_use]
+    pub fn is_flooded(&self, now: Instant) -> bool {
+        let arrival = self.rate.samples_in(now.saturating_duration_since(self.epoch));
+        self.end.0 > arrival + self.rate.samples_in(FLOOD)
     }
 
     /// Takes the next `samples` positions for audio that is made up.

@@ -114,7 +114,7 @@ impl Greeter {
         let started = self.shared.clock.wall();
         let mut spec = match directory.admit_expected(uuid, shard, started) {
             Some(spec) => spec,
-            None if self.settings.accept == Accept::Any => {
+            None if self.settings.accept == Accept::Any && !directory.was_withdrawn(uuid) => {
                 let spec = self.unannounced();
                 // The semaphore has counted this connection.
                 directory.insert(&spec.info, shard, started, usize::MAX);

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,8 +14,8 @@ use crate::processor::Pipeline;
 
 /// Where one call's events go: to whoever opened it.
 ///
-/// Unbounded, so that the end of a call can never be lost; what a call may tell is bounded by its
-/// processors, and calls are bounded by the limits of the settings.
+/// Unbounded, so that the end of a call can never be lost. Calls are bounded by the limits of the
+/// settings; what one tells, by what its peer and its processors say, which the owner must keep up with.
 pub type EventSink = UnboundedSender<CallEvent>;
 
 /// A call that the control side wants served.
@@ -46,6 +46,9 @@ pub struct CallSummary {
     pub started_unix_ms: u64,
 }
 
+/// Announcements taken back that are remembered.
+const MAX_WITHDRAWN: usize = 256;
+
 /// Which calls there are, and which AudioSocket connections are expected.
 ///
 /// Locked when a call is opened, begins or ends; never per frame.
@@ -60,6 +63,8 @@ pub(super) struct Directory {
 struct Entries {
     calls: HashMap<CallId, Entry>,
     expected: HashMap<Uuid, CallSpec>,
+    /// Announcements taken back of late: a connection that comes all the same is nobody's call.
+    withdrawn: VecDeque<Uuid>,
 }
 
 #[derive(Debug)]
@@ -170,9 +175,20 @@ impl Directory {
         Some(spec)
     }
 
+    /// Whether a connection with this UUID was announced, and the announcement taken back.
+    pub(super) fn was_withdrawn(&self, uuid: Uuid) -> bool {
+        self.lock().withdrawn.contains(&uuid)
+    }
+
     /// Takes the announcement of a connection that nobody waits for any more.
     pub(super) fn take_expected(&self, uuid: Uuid) -> Option<CallSpec> {
-        self.lock().expected.remove(&uuid)
+        let mut entries = self.lock();
+        let spec = entries.expected.remove(&uuid)?;
+        if entries.withdrawn.len() >= MAX_WITHDRAWN {
+            entries.withdrawn.pop_front();
+        }
+        entries.withdrawn.push_back(uuid);
+        Some(spec)
     }
 
     /// Takes every announcement.

@@ -207,7 +207,8 @@ impl Collector for MediaCollector {
             MetricType::Counter,
             &[
                 ("state", "received", media.packets_received),
-                ("state", "lost", media.packets_lost),
+                // With the late ones: a counter must not fall when one of them comes.
+                ("state", "missed", media.packets_lost + media.packets_late),
                 ("state", "late", media.packets_late),
                 ("state", "reordered", media.packets_reordered),
                 ("state", "sent", media.packets_sent),

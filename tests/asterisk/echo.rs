@@ -37,7 +37,7 @@ fn sixty_seconds_of_echo_have_no_gap_and_no_repeat() {
             assert!((180..500).contains(&delay_ms), "{media}: {delay_ms} ms");
         }
         sidetone.wait_until_idle(Duration::from_secs(5));
-        assert_eq!(sidetone.metric("sidetone_packets_total{state=\"lost\"}"), 0.0);
+        assert_eq!(sidetone.metric("sidetone_packets_total{state=\"missed\"}"), 0.0);
     });
 }
 

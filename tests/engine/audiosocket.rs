@@ -254,3 +254,34 @@ fn what_is_played_goes_out_whole() {
     let expected = (0..100).map(|n| (ms(20 + 20 * n), frame(rate, 320 * n, 320)));
     assert_eq!(sent, expected.collect::<Vec<_>>());
 }
+
+#[test]
+fn a_pause_leaves_a_gap_of_its_length_and_a_burst_after_a_stall_leaves_none() {
+    let mut rig = Rig::audiosocket(Some(RATE));
+    for n in 0..5 {
+        rig.stream(ms(100 + 20 * n), &frame(RATE, 160 * n, 160));
+    }
+    // Three seconds with nothing to say.
+    rig.stream(ms(3_200), &frame(RATE, 800, 160));
+    // Two seconds in which what was said did not come through.
+    let held_up: Vec<u8> = (6..106).flat_map(|n| frame(RATE, 160 * n, 160)).collect();
+    rig.stream(ms(5_220), &held_up);
+    let positions: Vec<_> = uplink(&rig).iter().map(|kept| kept.position).collect();
+    assert_eq!(positions[..5], [800, 960, 1_120, 1_280, 1_440]);
+    assert_eq!(positions[5], 8 * 3_200);
+    let burst: Vec<_> = (1..=100).map(|n| 8 * 3_200 + 160 * n).collect();
+    assert_eq!(positions[6..], burst);
+    assert_eq!(rig.stats().timestamp_jumps, 1);
+}
+
+#[test]
+fn a_peer_that_sends_far_faster_than_real_time_is_cut_off() {
+    let mut rig = Rig::audiosocket(Some(RATE));
+    for n in 0..4_000 {
+        rig.stream(ms(100), &frame(RATE, 160 * n, 160));
+    }
+    assert_eq!(rig.ended(), EndReason::ProtocolError);
+    // A minute of audio, and the frame that was one too many.
+    assert_eq!(rig.stats().packets_received, 60 * 50 + 1);
+    assert_eq!(rig.stats().rejected.of(Rejected::Overflow), 1);
+}

@@ -401,6 +401,10 @@ impl Calls {
             self.by_peer.remove(&peer);
         }
         self.parts.directory.remove(id);
+        // Processors of a call that panicked may do so again while they are dropped.
+        if catch_unwind(AssertUnwindSafe(|| drop(slot))).is_err() {
+            error!(call.id = %id, "a processor panicked while it was dropped");
+        }
     }
 }
 

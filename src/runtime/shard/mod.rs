@@ -116,16 +116,20 @@ async fn run(mut parts: ShardParts) -> io::Result<()> {
             stopping |= matches!(command, ShardCommand::Stop);
             calls.borrow_mut().handle_command(now, command, &calls);
         }
-        let mut calls = calls.borrow_mut();
-        calls.run_timers(now);
-        calls.flush();
-        if now >= publish_at || stopping {
-            publish_at = now + PUBLISH_EVERY;
-            calls.publish();
+        {
+            let mut calls = calls.borrow_mut();
+            calls.run_timers(now);
+            calls.flush();
+            if now >= publish_at || stopping {
+                publish_at = now + PUBLISH_EVERY;
+                calls.publish();
+            }
+            if stopping && calls.is_empty() {
+                return Ok(());
+            }
         }
-        if stopping && calls.is_empty() {
-            return Ok(());
-        }
+        // A port that is never empty must leave time for the streams.
+        tokio::task::yield_now().await;
     }
 }
 

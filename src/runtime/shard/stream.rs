@@ -68,20 +68,28 @@ impl Drop for Stream {
 
 async fn read(tcp: Rc<TcpStream>, key: Key, clock: Clock, calls: Rc<RefCell<Calls>>) {
     while tcp.readable().await.is_ok() {
-        let mut calls = calls.borrow_mut();
-        let mut buffer = calls.take_stream_buffer();
-        let open = match tcp.try_read(&mut buffer) {
-            Ok(0) => false,
-            Ok(length) => {
-                calls.handle_stream(clock.now(), key, Input::Stream(&buffer[..length]));
-                true
-            }
-            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
-        };
-        calls.give_stream_buffer(buffer);
-        if !open {
-            calls.handle_stream(clock.now(), key, Input::StreamClosed);
+        if !read_once(&tcp, key, clock, &mut calls.borrow_mut()) {
             return;
         }
+        // A peer that sends without end must leave time for the others.
+        tokio::task::yield_now().await;
     }
+}
+
+/// Hands on what has come; false where the connection is over.
+fn read_once(tcp: &TcpStream, key: Key, clock: Clock, calls: &mut Calls) -> bool {
+    let mut buffer = calls.take_stream_buffer();
+    let open = match tcp.try_read(&mut buffer) {
+        Ok(0) => false,
+        Ok(length) => {
+            calls.handle_stream(clock.now(), key, Input::Stream(&buffer[..length]));
+            true
+        }
+        Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+    };
+    calls.give_stream_buffer(buffer);
+    if !open {
+        calls.handle_stream(clock.now(), key, Input::StreamClosed);
+    }
+    open
 }

@@ -202,7 +202,11 @@ fn read_address(storage: &sockaddr_storage) -> Option<SocketAddr> {
             let v6 = unsafe { (&raw const *storage).cast::<sockaddr_in6>().read() };
             let ip = Ipv6Addr::from(v6.sin6_addr.s6_addr);
             let port = u16::from_be(v6.sin6_port);
-            Some(SocketAddrV6::new(ip, port, v6.sin6_flowinfo, v6.sin6_scope_id).into())
+            // An IPv4 peer of a socket that serves both is the peer that ARI names.
+            Some(match ip.to_ipv4_mapped() {
+                Some(v4) => SocketAddrV4::new(v4, port).into(),
+                None => SocketAddrV6::new(ip, port, v6.sin6_flowinfo, v6.sin6_scope_id).into(),
+            })
         }
         _ => None,
     }

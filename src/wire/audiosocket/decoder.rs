@@ -209,6 +209,17 @@ impl FrameDecoder {
         read(Kind::from_byte(kind), payload).map(Some)
     }
 
+    /// Whether the next frame is whole already.
+    #[must_use]
+    pub fn is_frame_whole(&self) -> bool {
+        match self.buffer[self.start..] {
+            [_, high, low, ref rest @ ..] => {
+                rest.len() >= usize::from(u16::from_be_bytes([high, low]))
+            }
+            _ => false,
+        }
+    }
+
     /// Bytes of a frame that is not whole yet. More than 0 at the stream's end: it was cut short.
     #[must_use]
     pub fn pending_bytes(&self) -> usize {
