@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use proptest::prelude::*;
 use sidetone::audio::{MediaFormat, SampleRate};
 use sidetone::call::Transport;
 use sidetone::config::{Config, ConfigErrors, LogLevel, Override, Place, Problem, Sources};
@@ -400,4 +401,32 @@ fn a_deeper_or_missing_key_in_the_environment_is_told() {
     let of_environment =
         |error: &&sidetone::config::ConfigError| matches!(error.place, Place::Environment { .. });
     assert_eq!(errors.errors().iter().filter(of_environment).count(), 3);
+}
+
+/// One key of every type.
+const KEYS: [(&str, &str); 10] = [
+    ("server", "shards"),
+    ("log", "level"),
+    ("rtp", "bind"),
+    ("rtp", "advertise"),
+    ("rtp", "port"),
+    ("audiosocket", "enabled"),
+    ("audiosocket", "bind"),
+    ("playout", "silence"),
+    ("recorder", "directory"),
+    ("pipelines", "default"),
+];
+
+proptest! {
+    #[test]
+    fn any_value_of_any_key_is_taken_or_refused_by_the_name_of_the_key(
+        index in 0..KEYS.len(),
+        value in r#"-?[0-9]{1,12}|true|false|\[\]|[0-9]\.[0-9]|"[a-z0-9.: -]{0,12}""#,
+    ) {
+        let (section, key) = KEYS[index];
+        if let Err(errors) = Given::file(&format!("[{section}]\n{key} = {value}\n")).load() {
+            let told = errors.to_string();
+            prop_assert!(told.contains(&format!("{section}.{key}: ")), "{told}");
+        }
+    }
 }

@@ -122,6 +122,8 @@ fn wrong(key: &'static str, actual: String, allowed: &'static str) -> ArgumentEr
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn parse(args: &[&str]) -> Result<Arguments, ArgumentError> {
@@ -162,6 +164,25 @@ mod tests {
     fn a_default_format_that_the_transport_does_not_carry_gives_way_to_slin() {
         let arguments = parse(&["echo", "media=audiosocket"]).unwrap();
         assert_eq!(arguments.format, MediaFormat::Slin(SampleRate::HZ_8000));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_dialplan_says_is_read_or_refused(
+            args in prop::collection::vec("[a-z]{0,8}(=.{0,12})?|.{0,16}", 0..6),
+        ) {
+            let args: Vec<_> = args.iter().map(String::as_str).collect();
+            if let Ok(arguments) = parse(&args) {
+                prop_assert!(arguments.media.carries(arguments.format));
+                prop_assert!(!arguments.parameters.contains_key("media"));
+            }
+        }
+
+        #[test]
+        fn parameters_come_through_as_they_are(key in "x[a-z_]{0,8}", value in "[!-~]{0,16}") {
+            let arguments = parse(&["echo", &format!("{key}={value}")]).unwrap();
+            prop_assert_eq!(arguments.parameters.get(&key), Some(&value));
+        }
     }
 
     #[test]

@@ -100,21 +100,35 @@ pub enum AriEvent {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    #[test]
-    fn an_event_is_read_past_everything_that_is_not_used() {
-        let text = r#"{"type":"StasisStart","timestamp":"2026-01-01T00:00:00.000+0000",
+    const EVENT: &str = r#"{"type":"StasisStart","timestamp":"2026-01-01T00:00:00.000+0000",
             "args":["echo","media=rtp"],"application":"sidetone","asterisk_id":"x",
             "channel":{"id":"1.2","name":"Local/a@b-00000000;2","state":"Ring",
               "caller":{"name":"","number":"100"},"connected":{"name":"","number":""},
               "accountcode":"","dialplan":{"context":"b","exten":"a","priority":2,
               "app_name":"Stasis","app_data":"sidetone,echo"},"creationtime":"x","language":"en"}}"#;
-        let AriEvent::StasisStart { channel, args } = serde_json::from_str(text).unwrap() else {
+
+    #[test]
+    fn an_event_is_read_past_everything_that_is_not_used() {
+        let AriEvent::StasisStart { channel, args } = serde_json::from_str(EVENT).unwrap() else {
             panic!("another event");
         };
         assert_eq!((channel.id.as_str(), args.len()), ("1.2", 2));
         assert!(channel.is_in("sidetone") && !channel.is_in("side"));
+    }
+
+    proptest! {
+        #[test]
+        fn an_event_with_a_wrong_byte_is_read_or_refused(at in 0_usize..EVENT.len(), byte: u8) {
+            let mut text = EVENT.as_bytes().to_vec();
+            text[at] = byte;
+            let read = serde_json::from_slice::<AriEvent>(&text).is_ok();
+            prop_assert!(!read || serde_json::from_slice::<serde_json::Value>(&text).is_ok());
+            prop_assert!(serde_json::from_slice::<AriEvent>(&text[..at]).is_err());
+        }
     }
 
     #[test]

@@ -99,15 +99,6 @@ impl Leg {
         }
     }
 
-    /// Whether it is known where to send.
-    #[must_use]
-    pub fn can_send(&self) -> bool {
-        match self {
-            Self::Rtp(leg) => leg.peer().is_some(),
-            Self::AudioSocket(_) => true,
-        }
-    }
-
     /// Encodes one frame into `out` (cleared before) for the peer. `audible` is false for a frame
     /// of silence, which may be suppressed: then the answer is false.
     pub fn send(&mut self, samples: &[i16], audible: bool, out: &mut Vec<u8>) -> bool {

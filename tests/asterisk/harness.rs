@@ -1,25 +1,12 @@
 //! The harness's own tests: what every test against a real Asterisk stands on.
 
 use crate::steady::steady;
+use crate::support::noise;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 use crate::asterisk::{Asterisk, LocalCall, Options, Sipp, SippScenario, require};
-
-/// Reproducible noise that survives a ulaw leg recognisably and matches only itself.
-fn noise(samples: usize) -> Vec<i16> {
-    let mut state = 0x2545_F491_u32;
-    (0..samples)
-        .map(|_| {
-            state ^= state << 13;
-            state ^= state >> 17;
-            state ^= state << 5;
-            let centred = i32::try_from(state >> 19).expect("13 bits") - 4096;
-            i16::try_from(centred).expect("within ±4096")
-        })
-        .collect()
-}
 
 /// Where the whole of `needle` stands in `hay`.
 fn position(hay: &[i16], needle: &[i16]) -> Option<usize> {

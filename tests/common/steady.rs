@@ -14,7 +14,7 @@ const STALL: Duration = Duration::from_millis(150);
 
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
-const ATTEMPTS: u32 = 3;
+const ATTEMPTS: u32 = 5;
 
 /// One test may have the machine to itself.
 static MACHINE: RwLock<()> = RwLock::new(());
@@ -38,7 +38,7 @@ pub fn steady_alone(test: impl Fn() + UnwindSafe + std::panic::RefUnwindSafe) {
 }
 
 /// Runs a test that depends on real time. Where it fails *and* the machine stood still meanwhile,
-/// as virtual ones do, the failure says nothing: it is run again, three times at most. A failure
+/// as virtual ones do, the failure says nothing: it is run again, five times at most. A failure
 /// on a machine that ran steadily is one at once.
 pub fn steady(test: impl Fn() + UnwindSafe + std::panic::RefUnwindSafe) {
     let _shared = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
@@ -60,7 +60,8 @@ fn attempt(test: impl Fn() + UnwindSafe + std::panic::RefUnwindSafe) {
             Err(panic) if attempt < ATTEMPTS && (stall > STALL || panic.is::<Unsteady>()) => {
                 // Not `eprintln!`, which is shown of tests that fail only.
                 let name = thread::current().name().unwrap_or_default().to_owned();
-                let line = format!("*** RERUN {name}: the machine stood still for {stall:?}\n");
+                let why = if panic.is::<Unsteady>() { "a peer did not keep time" } else { "stall" };
+                let line = format!("*** RERUN {name}: {why}; the longest stall was {stall:?}\n");
                 let _ = std::io::stderr().lock().write_all(line.as_bytes());
             }
             Err(panic) => resume_unwind(panic),

@@ -56,12 +56,6 @@ impl LocalCall {
         self
     }
 
-    /// The caller presses `digits` after `LEAD` seconds.
-    pub fn presses(mut self, digits: &str) -> Self {
-        self.caller = "press";
-        self.variable("DIGITS", digits)
-    }
-
     /// The first part of the recordings' names.
     pub fn records(self, name: &str) -> Self {
         self.variable("RECORDING", name)
