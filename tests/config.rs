@@ -421,7 +421,7 @@ proptest! {
     #[test]
     fn any_value_of_any_key_is_taken_or_refused_by_the_name_of_the_key(
         index in 0..KEYS.len(),
-        value in r#"-?[0-9]{1,12}|true|false|\[\]|[0-9]\.[0-9]|"[a-z0-9.: -]{0,12}""#,
+        value in r#"0|-?[1-9][0-9]{0,11}|true|false|\[\]|[0-9]\.[0-9]|"[a-z0-9.: -]{0,12}""#,
     ) {
         let (section, key) = KEYS[index];
         if let Err(errors) = Given::file(&format!("[{section}]\n{key} = {value}\n")).load() {
