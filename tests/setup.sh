@@ -4,7 +4,7 @@
 set -eu
 
 if ! command -v cargo >/dev/null; then
-    echo "missing: cargo (Rust 1.90 or newer); see https://rustup.rs" >&2
+    echo "missing: cargo (Rust 1.95 or newer); see https://rustup.rs" >&2
     exit 1
 fi
 if command -v cc >/dev/null; then
