@@ -123,11 +123,10 @@ impl Calls {
 
     pub(super) fn handle_datagram(&mut self, now: Instant, datagram: Datagram<'_>) {
         let Datagram { from, bytes, truncated } = datagram;
-        let known = self.by_peer.get(&from).copied();
         if truncated {
             return self.totals.stray.count(Rejected::Malformed);
         }
-        let slot = match known {
+        let slot = match self.by_peer.get(&from).copied() {
             Some(slot) => slot,
             None => match self.admit(now, from, bytes) {
                 Ok(slot) => slot,
@@ -163,10 +162,9 @@ impl Calls {
     /// Sends all datagrams that wait.
     pub(super) fn flush(&mut self) {
         self.sending.send(self.parts.socket.as_fd(), |key| self.unsent.push(key));
-        let now = self.parts.clock.now();
         while let Some(key) = self.unsent.pop() {
             if let Some(slot) = self.slots.get_mut(key.slot).filter(|slot| slot.key == key) {
-                slot.engine.handle_input(now, Input::TransmitFailed);
+                slot.engine.handle_input(self.parts.clock.now(), Input::TransmitFailed);
             }
         }
     }
