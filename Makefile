@@ -25,6 +25,6 @@ lint: setup
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 
-# A C compiler: Rust links with it, and the TLS library has parts in C and assembler.
+# A C compiler: Rust links with it, and the TLS library has parts in C and assembler. libopus: the Opus codec.
 setup:
 	@tests/setup.sh

@@ -52,14 +52,9 @@ impl Transport {
     #[must_use]
     pub const fn formats(self) -> &'static [MediaFormat] {
         match self {
-            Self::Rtp => &[
-                MediaFormat::Ulaw,
-                MediaFormat::Alaw,
-                MediaFormat::Slin(SampleRate::HZ_8000),
-                MediaFormat::Slin(SampleRate::HZ_16000),
-            ],
-            // All but µ-law and A-law, which lead the list.
-            Self::AudioSocket => MediaFormat::ALL.split_at(2).1,
+            Self::Rtp => &MediaFormat::ALL,
+            // All but µ-law, A-law, G.722 and Opus, which lead the list.
+            Self::AudioSocket => MediaFormat::ALL.split_at(4).1,
         }
     }
 

@@ -66,7 +66,8 @@ impl Engine {
     /// [`Command::SetPeer`].
     ///
     /// # Panics
-    /// Where `info` has no format, or one that does not travel over RTP.
+    /// Where `info` has no format, or one that does not travel over RTP, and where the settings of
+    /// Opus are out of range.
     #[must_use]
     pub fn rtp(
         epoch: Epoch,
@@ -223,8 +224,7 @@ impl Engine {
         let mut ended = None;
         while let Some(uplink) = self.leg.poll(self.now, &mut self.stats) {
             match uplink {
-                Uplink::Format(format) => {
-                    let rate = format.sample_rate();
+                Uplink::Format { format, rate } => {
                     self.info.format = Some(format);
                     self.serving = Some(Serving {
                         chain: self.pipeline.build(&self.info, rate),

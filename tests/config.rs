@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use sidetone::audio::{MediaFormat, SampleRate};
 use sidetone::call::Transport;
 use sidetone::config::{Config, ConfigErrors, LogLevel, Override, Place, Problem, Sources};
+use sidetone::media::ReturnFormat;
 use sidetone::runtime::Accept;
 use tempfile::TempDir;
 
@@ -164,7 +165,7 @@ processors = [\"recoder\"]
             "f.toml:15: pipelines.mine.processors: the processor \"recoder\" is not allowed, did \
              you mean `recorder`?; allowed: echo, recorder",
             "f.toml:17: recoder: unknown key, did you mean `recorder`?; allowed: server, log, \
-             rtp, audiosocket, jitter, playout, media, echo, recorder, pipelines, api, asterisk",
+             rtp, audiosocket, jitter, playout, media, opus, echo, recorder, pipelines, api, asterisk",
             "environment SIDETONE__SERVER__SHARDS: server.shards: expected an integer, found text \
              (\"many\")",
             "flag --log-level: log.level: \"loud\" is not allowed; allowed: error, warn, info, \
@@ -276,11 +277,10 @@ fn two_blocks_differ_in_name_and_in_url_or_app() {
 #[test]
 fn a_format_travels_over_its_transport_only() {
     let block = |lines: &str| Given::file(&format!("{ASTERISK}{lines}"));
-    let error = block("format = \"slin48\"").only_error();
-    assert!(
-        error.ends_with("does not travel over rtp, which carries ulaw, alaw, slin, slin16"),
-        "{error}"
-    );
+    for name in ["ulaw", "g722", "opus", "slin48"] {
+        let config = block(&format!("format = \"{name}\"")).config();
+        assert_eq!(config.asterisk[0].format.asterisk_name(), name);
+    }
     let error = block("media = \"audiosocket\"\nformat = \"ulaw\"").only_error();
     assert!(error.contains("does not travel over audiosocket, which carries slin, "), "{error}");
     let error = block("format = \"slin8\"").only_error();
@@ -289,6 +289,28 @@ fn a_format_travels_over_its_transport_only() {
     let config = block("media = \"audiosocket\"").config();
     assert_eq!(config.asterisk[0].media, Transport::AudioSocket);
     assert_eq!(config.asterisk[0].format, MediaFormat::Slin(SampleRate::HZ_8000));
+}
+
+#[test]
+fn the_way_back_and_opus_are_set_by_name_and_number() {
+    let text = "[playout]\nreturn_format = \"slin\"\n[opus]\nrate_hz = 48000\ncomplexity = 10\n";
+    let media = Given::file(text).config().media;
+    let slin = MediaFormat::Slin(SampleRate::HZ_8000);
+    assert_eq!(media.return_format, ReturnFormat::Fixed(slin));
+    assert_eq!(media.rate_of(MediaFormat::Opus), SampleRate::HZ_48000);
+    assert_eq!(media.opus.encoder.complexity, 10);
+
+    let error = Given::file("[opus]\nrate_hz = 44100").only_error();
+    assert!(
+        error.ends_with(
+            "opus.rate_hz: 44100 is not allowed; allowed: 8000, 12000, 16000, 24000, 48000"
+        ),
+        "{error}"
+    );
+    let error = Given::file("[playout]\nreturn_format = \"opus\"").only_error();
+    assert!(error.ends_with("allowed: auto, same, ulaw, alaw, g722, slin"), "{error}");
+    let error = Given::file("[opus]\nbitrate_bps = 5999").only_error();
+    assert!(error.ends_with("5999 is not allowed; allowed: 6000 to 300000"), "{error}");
 }
 
 #[test]

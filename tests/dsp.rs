@@ -1,19 +1,17 @@
 //! Signal processing over the speech fixtures: what the tests of whole calls rest on.
 
+#![allow(clippy::unwrap_used, reason = "a test that finds nothing there shall fail")]
+
+#[path = "dsp/codecs.rs"]
+mod codecs;
+#[path = "common/speech.rs"]
+mod speech;
+
 use std::path::Path;
 
-use sidetone::dsp::{find_offset, g711, level};
+use sidetone::dsp::{find_offset, g711, g722, level};
 
-fn fixture(name: &str) -> (u32, Vec<i16>) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name);
-    let mut reader = hound::WavReader::open(path).expect("the fixture is there");
-    let spec = reader.spec();
-    assert_eq!((spec.channels, spec.bits_per_sample), (1, 16));
-    (
-        spec.sample_rate,
-        reader.samples::<i16>().map(|sample| sample.expect("the fixture is whole")).collect(),
-    )
-}
+use speech::fixture;
 
 #[test]
 fn the_fixtures_are_as_their_readme_says() {
@@ -68,4 +66,41 @@ fn companded_speech_is_found_to_the_sample_above_the_bound_of_a_call() {
         // G.711 keeps 35 dB or more between speech and its quantisation noise: 1/√(1 + 10^−3.5).
         assert!(found.coefficient > 0.9998, "{law}: {found:?}");
     }
+}
+
+#[test]
+fn speech_becomes_the_g722_codes_of_another_encoder_bit_for_bit() {
+    let (_, speech) = fixture("speech-16k.wav");
+    let expected = g722_codes();
+    let mut codes = vec![0; speech.len() / 2];
+    assert_eq!(g722::Encoder::new().encode(&speech, &mut codes), speech.len() / 2 * 2);
+    assert_eq!(codes.len(), expected.len());
+    let different = codes.iter().zip(&expected).position(|(ours, theirs)| ours != theirs);
+    assert_eq!(different, None);
+}
+
+#[test]
+fn g722_codes_become_the_samples_of_another_decoder_bit_for_bit() {
+    let (rate, expected) = fixture("speech-16k-g722.wav");
+    assert_eq!((rate, expected.len()), (16_000, 32_000));
+    let mut samples = vec![0; expected.len()];
+    assert_eq!(g722::Decoder::new().decode(&g722_codes(), &mut samples), expected.len());
+    let different = samples.iter().zip(&expected).position(|(ours, theirs)| ours != theirs);
+    assert_eq!(different, None);
+}
+
+#[test]
+fn speech_through_g722_is_found_at_its_round_trip_delay() {
+    let (_, speech) = fixture("speech-16k.wav");
+    let mut back = vec![0; speech.len()];
+    g722::Decoder::new().decode(&g722_codes(), &mut back);
+    let found = find_offset(&speech, &back, -1000..=1000);
+    assert_eq!(found.lag, g722::ROUND_TRIP_DELAY.cast_signed());
+    // 26 dB between this speech and what G.722 adds to it: 1/√(1 + 10^−2.6).
+    assert!(found.coefficient > 0.9987, "{found:?}");
+}
+
+fn g722_codes() -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/speech-16k.g722");
+    std::fs::read(path).expect("the fixture is there")
 }

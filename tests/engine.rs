@@ -4,6 +4,8 @@
 mod arbitrary;
 #[path = "engine/audiosocket.rs"]
 mod audiosocket;
+#[path = "engine/codecs.rs"]
+mod codecs;
 #[path = "engine/downlink.rs"]
 mod downlink;
 #[path = "common/driver.rs"]

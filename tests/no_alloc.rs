@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use sidetone::audio::{MediaFormat, Position, SampleRate};
 use sidetone::call::{CallInfo, EndReason, Transport};
+use sidetone::dsp::opus;
 use sidetone::engine::{Command, Engine, Input, Output};
 use sidetone::media::MediaSettings;
 use sidetone::processor::recorder::{
@@ -24,6 +25,7 @@ use sidetone::runtime::Clock;
 use sidetone::runtime::recording::Recordings;
 use sidetone::wire::audiosocket::encode_audio;
 
+use driver::speech::{self, speech};
 use driver::{MAX_FRAME_BYTES, SEED, Sender, call, epoch, ms, peer, pipeline, sample};
 use emulator::{Emulator, Loss, Path};
 
@@ -196,6 +198,16 @@ const COUNTED_AUDIO: Duration = ms(60_000);
 /// what the 60 s allocated.
 fn count_rtp(format: MediaFormat, path: Path) -> u64 {
     let mut sender = Sender::new(format);
+    let mut packet: Box<dyn FnMut(usize) -> Vec<u8>> = match format {
+        MediaFormat::G722 | MediaFormat::Opus => {
+            let rate = MediaSettings::default().rate_of(format);
+            let ticks = u64::from(format.clock_rate().hz()) / 50;
+            let settings = opus::Settings::default();
+            let payloads = speech::payloads(format, rate, &settings, &speech(rate, 4.0));
+            Box::new(move |n| sender.carry(&payloads[n % payloads.len()], ticks))
+        }
+        _ => Box::new(move |_| sender.packet()),
+    };
     let loss = if path.loss == Loss::None { Loss::None } else { Loss::Bernoulli { p: 0.2 } };
     let worse = Path { loss, reorder: (20.0 * path.reorder).min(0.5), ..path };
     let mut network = Emulator::new(worse, 1);
@@ -204,7 +216,7 @@ fn count_rtp(format: MediaFormat, path: Path) -> u64 {
         if ms(20 * n) == WARM_UP {
             network.set_path(path);
         }
-        network.send(ms(20 * n), &sender.packet());
+        network.send(ms(20 * n), &packet(n as usize));
     }
     let deliveries = network.receive_all();
     let (warm_up, counted) =
@@ -229,11 +241,14 @@ fn count_rtp(format: MediaFormat, path: Path) -> u64 {
     count
 }
 
-const FORMATS: [MediaFormat; 4] = [
+const FORMATS: [MediaFormat; 7] = [
     MediaFormat::Ulaw,
     MediaFormat::Alaw,
+    MediaFormat::G722,
+    MediaFormat::Opus,
     MediaFormat::Slin(SampleRate::HZ_8000),
     MediaFormat::Slin(SampleRate::HZ_16000),
+    MediaFormat::Slin(SampleRate::HZ_44100),
 ];
 
 #[test]

@@ -197,7 +197,7 @@ mod tests {
             (&["echo", "a=1", "a=2"], "key \"a\" is given twice"),
             (
                 &["echo", "format=slin8"],
-                "format \"slin8\" is not served; allowed: ulaw, alaw, slin, slin12, slin16, slin24, slin32, slin44, slin48, slin96, slin192",
+                "format \"slin8\" is not served; allowed: ulaw, alaw, g722, opus, slin, slin12, slin16, slin24, slin32, slin44, slin48, slin96, slin192",
             ),
             (
                 &["media=audiosocket", "format=ulaw"],

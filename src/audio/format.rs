@@ -16,6 +16,10 @@ pub enum MediaFormat {
     Ulaw,
     /// G.711 A-law, 8 kHz, one byte a sample.
     Alaw,
+    /// G.722 at 64 kbit/s: audio of 16 kHz, two samples a byte.
+    G722,
+    /// Opus (RFC 6716), packets of any length.
+    Opus,
     /// Signed linear, 16 bit, at any of Asterisk's rates.
     Slin(SampleRate),
 }
@@ -23,7 +27,7 @@ pub enum MediaFormat {
 /// A format name that is unknown or not served.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 #[error(
-    "format {actual:?} is not served; allowed: ulaw, alaw, slin, slin12, slin16, slin24, slin32, slin44, slin48, slin96, slin192"
+    "format {actual:?} is not served; allowed: ulaw, alaw, g722, opus, slin, slin12, slin16, slin24, slin32, slin44, slin48, slin96, slin192"
 )]
 pub struct FormatError {
     /// The name that was given.
@@ -32,9 +36,11 @@ pub struct FormatError {
 
 impl MediaFormat {
     /// Every format, in the order of the error text.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Ulaw,
         Self::Alaw,
+        Self::G722,
+        Self::Opus,
         Self::Slin(SampleRate::HZ_8000),
         Self::Slin(SampleRate::HZ_12000),
         Self::Slin(SampleRate::HZ_16000),
@@ -52,6 +58,8 @@ impl MediaFormat {
         match self {
             Self::Ulaw => "ulaw",
             Self::Alaw => "alaw",
+            Self::G722 => "g722",
+            Self::Opus => "opus",
             Self::Slin(rate) => match rate.hz() {
                 8_000 => "slin",
                 12_000 => "slin12",
@@ -66,19 +74,26 @@ impl MediaFormat {
         }
     }
 
-    /// Samples per second of the audio.
+    /// Samples per second of the audio. Of Opus the most that it carries: it is decoded at any of
+    /// its rates, whatever its sender's was.
     #[must_use]
     pub const fn sample_rate(self) -> SampleRate {
         match self {
             Self::Ulaw | Self::Alaw => SampleRate::HZ_8000,
+            Self::G722 => SampleRate::HZ_16000,
+            Self::Opus => SampleRate::HZ_48000,
             Self::Slin(rate) => rate,
         }
     }
 
-    /// Ticks per second of the RTP timestamp.
+    /// Ticks per second of the RTP timestamp: the sample rate, but 8 kHz for G.722 (RFC 3551 section
+    /// 4.5.2).
     #[must_use]
     pub const fn clock_rate(self) -> ClockRate {
-        ClockRate::new(self.sample_rate().hz())
+        match self {
+            Self::G722 => ClockRate::new(8_000),
+            other => ClockRate::new(other.sample_rate().hz()),
+        }
     }
 
     /// The RTP payload type that Asterisk's UnicastRTP gives to this format, and expects back.
@@ -90,6 +105,8 @@ impl MediaFormat {
         match self {
             Self::Ulaw => 0,
             Self::Alaw => 8,
+            Self::G722 => 9,
+            Self::Opus => 107,
             Self::Slin(rate) => match rate.hz() {
                 8_000 => 10,
                 12_000 => 122,
@@ -111,24 +128,18 @@ impl MediaFormat {
         pt == self.payload_type() || (narrow_slin && pt == 11)
     }
 
-    /// The format in which Asterisk's UnicastRTP takes audio back on a channel of this format.
-    ///
-    /// Without SDP it knows the static payload types only, and drops what comes with any other
-    /// (`docs/assumptions.md`); those it takes on a channel of any format.
+    /// Whether the payload type is one of RFC 3551's static ones, up to 34.
     #[must_use]
-    pub const fn returned_over_rtp(self) -> Self {
-        match self {
-            Self::Slin(_) => Self::Slin(SampleRate::HZ_8000),
-            static_type => static_type,
-        }
+    pub const fn has_static_payload_type(self) -> bool {
+        self.payload_type() <= 34
     }
 
-    /// Bytes of one sample on the wire.
+    /// Whether a payload of so many bytes can be one of this format: something, and whole samples.
     #[must_use]
-    pub const fn bytes_per_sample(self) -> usize {
+    pub const fn allows_payload_of(self, bytes: usize) -> bool {
         match self {
-            Self::Ulaw | Self::Alaw => 1,
-            Self::Slin(_) => 2,
+            Self::Slin(_) => bytes > 0 && bytes.is_multiple_of(2),
+            Self::Ulaw | Self::Alaw | Self::G722 | Self::Opus => bytes > 0,
         }
     }
 }
@@ -184,6 +195,23 @@ mod tests {
         let slin = MediaFormat::Slin(SampleRate::HZ_8000);
         assert!(slin.accepts_payload_type(10) && slin.accepts_payload_type(11));
         assert!(!MediaFormat::Slin(SampleRate::HZ_16000).accepts_payload_type(11));
+    }
+
+    #[test]
+    fn the_clock_of_g722_is_not_its_sample_rate() {
+        assert_eq!(MediaFormat::G722.sample_rate(), SampleRate::HZ_16000);
+        assert_eq!(MediaFormat::G722.clock_rate().hz(), 8_000);
+        assert_eq!(MediaFormat::Opus.clock_rate().hz(), 48_000);
+        assert_eq!(MediaFormat::Slin(SampleRate::HZ_44100).clock_rate().hz(), 44_100);
+    }
+
+    #[test]
+    fn a_payload_is_never_empty_and_has_whole_samples() {
+        for format in MediaFormat::ALL {
+            assert!(!format.allows_payload_of(0) && format.allows_payload_of(160), "{format}");
+            let odd = !matches!(format, MediaFormat::Slin(_));
+            assert_eq!(format.allows_payload_of(161), odd, "{format}");
+        }
     }
 
     #[test]

@@ -108,8 +108,9 @@ impl Config {
         let log = sections::log(root.section("log"));
         let rtp = sections::rtp(root.section("rtp"));
         let audiosocket = sections::audiosocket(root.section("audiosocket"));
-        let media =
-            sections::media(root.section("jitter"), root.section("playout"), root.section("media"));
+        let [jitter, playout, media, opus] =
+            ["jitter", "playout", "media", "opus"].map(|key| root.section(key));
+        let media = sections::media(jitter, playout, media, opus);
         let echo = sections::echo(root.section("echo"));
         let recorder = sections::recorder(root.section("recorder"));
         let pipelines = sections::pipelines(root.section("pipelines"), processors);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::error::{ConfigError, Place, Problem};
 use super::suggest::closest;
 use super::tree::{Node, Table, Value, parse_scalar, shown};
+use crate::audio::SampleRate;
 
 /// Collects what is wrong and which keys there are, while sections are read.
 #[derive(Default)]
@@ -195,6 +196,19 @@ impl<'a> Section<'a> {
             self.refuse(key, node, Problem::not_allowed(given.to_string(), allowed));
             default
         })
+    }
+
+    /// A sample rate in Hz, one of `allowed`.
+    pub(super) fn rate(
+        &mut self,
+        key: &'static str,
+        default: SampleRate,
+        allowed: &[SampleRate],
+    ) -> SampleRate {
+        let words: Vec<String> = allowed.iter().map(|rate| rate.hz().to_string()).collect();
+        let is_allowed = |hz| SampleRate::try_from(hz).is_ok_and(|rate| allowed.contains(&rate));
+        let hz = self.integer_where(key, default.hz(), &words.join(", "), is_allowed);
+        SampleRate::try_from(hz).unwrap_or(default)
     }
 
     /// A span given in milliseconds within `allowed`.

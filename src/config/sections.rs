@@ -10,7 +10,9 @@ use super::settings::{LogFormat, LogLevel, LogSettings, Pipelines, ServerSetting
 use super::suggest::closest;
 use super::tree::shown;
 use crate::api::ApiSettings;
-use crate::media::{MediaSettings, SilencePolicy};
+use crate::audio::{MediaFormat, SampleRate};
+use crate::dsp::opus;
+use crate::media::{MediaSettings, OpusSettings, ReturnFormat, SilencePolicy};
 use crate::processor::EchoSettings;
 use crate::processor::recorder::RecorderSettings;
 use crate::runtime::{Accept, AudioSocketSettings, RtpSettings};
@@ -84,14 +86,23 @@ pub(super) fn audiosocket(mut section: Section<'_>) -> AudioSocketSettings {
     settings
 }
 
-/// `[jitter]`, `[playout]` and `[media]`.
+/// `[jitter]`, `[playout]`, `[media]` and `[opus]`.
 pub(super) fn media(
     mut jitter: Section<'_>,
     mut playout: Section<'_>,
     mut media: Section<'_>,
+    opus: Section<'_>,
 ) -> MediaSettings {
     let default = MediaSettings::default();
     let silence = [("send", SilencePolicy::Send), ("suppress", SilencePolicy::Suppress)];
+    let return_formats = [
+        ("auto", ReturnFormat::Auto),
+        ("same", ReturnFormat::Same),
+        ("ulaw", ReturnFormat::Fixed(MediaFormat::Ulaw)),
+        ("alaw", ReturnFormat::Fixed(MediaFormat::Alaw)),
+        ("g722", ReturnFormat::Fixed(MediaFormat::G722)),
+        ("slin", ReturnFormat::Fixed(MediaFormat::Slin(SampleRate::HZ_8000))),
+    ];
     let settings = MediaSettings {
         jitter_max_wait: jitter.millis("max_wait_ms", default.jitter_max_wait, 0..=500),
         jitter_capacity_packets: jitter.integer(
@@ -102,17 +113,39 @@ pub(super) fn media(
         late_window: jitter.millis("late_window_ms", default.late_window, 0..=60_000),
         playout_max_queue: playout.millis("max_queue_ms", default.playout_max_queue, 100..=600_000),
         silence: playout.word("silence", default.silence, &silence),
+        return_format: playout.word("return_format", default.return_format, &return_formats),
         no_media_after: media.millis_or_never(
             "no_media_after_ms",
             default.no_media_after,
             100..=3_600_000,
         ),
         end_after: media.millis_or_never("end_after_ms", default.end_after, 1_000..=86_400_000),
+        opus: self::opus(opus),
     };
     jitter.finish();
     playout.finish();
     media.finish();
     settings
+}
+
+/// `[opus]`.
+fn opus(mut section: Section<'_>) -> OpusSettings {
+    let default = OpusSettings::default();
+    let rate = section.rate("rate_hz", default.rate, &opus::RATES);
+    let default = default.encoder;
+    let encoder = opus::Settings {
+        bitrate_bps: section.integer("bitrate_bps", default.bitrate_bps, opus::BITRATES_BPS),
+        complexity: section.integer("complexity", default.complexity, opus::COMPLEXITIES),
+        fec: section.boolean("fec", default.fec),
+        dtx: section.boolean("dtx", default.dtx),
+        expected_loss_percent: section.integer(
+            "expected_loss_percent",
+            default.expected_loss_percent,
+            0..=100,
+        ),
+    };
+    section.finish();
+    OpusSettings { rate, encoder }
 }
 
 /// `[echo]`.

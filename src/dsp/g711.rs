@@ -4,12 +4,10 @@
 //! its one's complement, so that −1 is the mirror of 0 and no code is lost.
 //!
 //! Each function does as many samples as both slices hold, answers how many, and does not
-//! allocate.
+//! allocate. None has a branch or a table that depends on the samples, so that a frame costs the
+//! same whatever is in it and in the caches.
 
-/// Linear value of each µ-law code.
-static ULAW: [i16; 256] = ulaw_table();
-/// Linear value of each A-law code.
-static ALAW: [i16; 256] = alaw_table();
+use super::simd::Level;
 
 /// Moves the borders of µ-law's segments to powers of two, in units of 14 bits.
 const ULAW_BIAS: u16 = 33;
@@ -19,107 +17,110 @@ const ULAW_CLIP: u16 = 0x1fff;
 const ALAW_TOGGLE: u8 = 0x55;
 /// The sign bit of a code: set for a sample of 0 or more, in both laws.
 const POSITIVE: u8 = 0x80;
+/// What an f32 adds to its exponent.
+const FLOAT_BIAS: u32 = 127;
 
 /// Writes the µ-law codes of `src` into `dst`; answers the number of samples.
 pub fn ulaw_encode(src: &[i16], dst: &mut [u8]) -> usize {
-    map(src, dst, ulaw_compress)
+    ulaw_encode_at(Level::best(), src, dst)
+}
+
+/// [`ulaw_encode`] by the loop of that level.
+pub fn ulaw_encode_at(level: Level, src: &[i16], dst: &mut [u8]) -> usize {
+    level.map(src, dst, ulaw_compress)
 }
 
 /// Writes the samples of the µ-law codes `src` into `dst`; answers the number of samples.
 pub fn ulaw_decode(src: &[u8], dst: &mut [i16]) -> usize {
-    map(src, dst, |code| ULAW[usize::from(code)])
+    ulaw_decode_at(Level::best(), src, dst)
+}
+
+/// [`ulaw_decode`] by the loop of that level.
+pub fn ulaw_decode_at(level: Level, src: &[u8], dst: &mut [i16]) -> usize {
+    level.map(src, dst, ulaw_expand)
 }
 
 /// Writes the A-law codes of `src` into `dst`; answers the number of samples.
 pub fn alaw_encode(src: &[i16], dst: &mut [u8]) -> usize {
-    map(src, dst, alaw_compress)
+    alaw_encode_at(Level::best(), src, dst)
+}
+
+/// [`alaw_encode`] by the loop of that level.
+pub fn alaw_encode_at(level: Level, src: &[i16], dst: &mut [u8]) -> usize {
+    level.map(src, dst, alaw_compress)
 }
 
 /// Writes the samples of the A-law codes `src` into `dst`; answers the number of samples.
 pub fn alaw_decode(src: &[u8], dst: &mut [i16]) -> usize {
-    map(src, dst, |code| ALAW[usize::from(code)])
+    alaw_decode_at(Level::best(), src, dst)
 }
 
-#[inline]
-fn map<A: Copy, B>(src: &[A], dst: &mut [B], convert: impl Fn(A) -> B) -> usize {
-    for (to, &from) in dst.iter_mut().zip(src) {
-        *to = convert(from);
-    }
-    src.len().min(dst.len())
+/// [`alaw_decode`] by the loop of that level.
+pub fn alaw_decode_at(level: Level, src: &[u8], dst: &mut [i16]) -> usize {
+    level.map(src, dst, alaw_expand)
 }
 
 /// Magnitude of `sample` (one's complement where negative), and the sign bit of its code.
-#[inline]
-const fn fold(sample: i16) -> (u16, u8) {
+#[inline(always)]
+fn fold(sample: i16) -> (u16, u8) {
     let complement = sample >> 15;
-    ((sample ^ complement).cast_unsigned(), if sample < 0 { 0 } else { POSITIVE })
+    ((sample ^ complement).cast_unsigned(), !complement.cast_unsigned() as u8 & POSITIVE)
 }
 
-/// The µ-law code of a sample. No branch depends on the sample, so that it can be vectorised.
-#[inline]
-const fn ulaw_compress(sample: i16) -> u8 {
+/// A value with its sign, in a code of either law whose sign bit is told.
+#[inline(always)]
+fn unfold(magnitude: i16, negative: bool) -> i16 {
+    let complement = -i16::from(negative);
+    (magnitude ^ complement) - complement
+}
+
+/// Segment and step of a magnitude of `2^base` or more, as the low seven bits of a code: the
+/// segment is its exponent as a float less `base`, the step is the top of its mantissa.
+#[inline(always)]
+fn segment_and_step(magnitude: u16, base: u32) -> u8 {
+    let exponent_and_step = f32::from(magnitude).to_bits() >> (f32::MANTISSA_DIGITS - 1 - 4);
+    exponent_and_step.wrapping_sub((FLOAT_BIAS + base) << 4) as u8
+}
+
+/// The µ-law code of a sample.
+#[inline(always)]
+fn ulaw_compress(sample: i16) -> u8 {
     let (magnitude, sign) = fold(sample);
-    let biased = (magnitude >> 2) + ULAW_BIAS;
-    let biased = if biased > ULAW_CLIP { ULAW_CLIP } else { biased };
-    // The bias sets bit 5 or a higher one, so that the leading bit tells the segment.
-    let segment = biased.ilog2() - 5;
-    let step = (biased >> (segment + 1)) & 0x0f;
+    let biased = ((magnitude >> 2) + ULAW_BIAS).min(ULAW_CLIP);
     // Codes are sent inverted; the sign bit already is.
-    sign | (!((segment as u16) << 4 | step) & 0x7f) as u8
+    sign | (!segment_and_step(biased, 5) & 0x7f)
 }
 
 /// The A-law code of a sample.
-#[inline]
-const fn alaw_compress(sample: i16) -> u8 {
+#[inline(always)]
+fn alaw_compress(sample: i16) -> u8 {
     let (magnitude, sign) = fold(sample);
     let magnitude = magnitude >> 4;
-    // The lowest two segments share one step; bit 4 or a higher one tells the others.
-    let segment = (magnitude | 0x10).ilog2() - 4 + (magnitude > 0x0f) as u32;
-    let shift = segment.saturating_sub(1);
-    let step = (magnitude >> shift) & 0x0f;
-    (sign | ((segment as u16) << 4 | step) as u8) ^ ALAW_TOGGLE
+    // The lowest two segments share one step, so that their codes are the magnitude itself.
+    let linear = magnitude as u8;
+    let code = if magnitude < 16 { linear } else { segment_and_step(magnitude, 3) };
+    (sign | code) ^ ALAW_TOGGLE
 }
 
 /// The middle of a µ-law code's interval.
-const fn ulaw_expand(code: u8) -> i16 {
+#[inline(always)]
+fn ulaw_expand(code: u8) -> i16 {
     let inverted = !code;
     let segment = (inverted >> 4) & 0x07;
-    let step = (inverted & 0x0f) as i16;
+    let step = i16::from(inverted & 0x0f);
     // One half step above the interval's lower border, in units of 16 bits.
     let magnitude = (((2 * step + 33) << segment) - ULAW_BIAS.cast_signed()) << 2;
-    if code & POSITIVE == 0 { -magnitude } else { magnitude }
+    unfold(magnitude, code & POSITIVE == 0)
 }
 
 /// The middle of an A-law code's interval.
-const fn alaw_expand(code: u8) -> i16 {
+#[inline(always)]
+fn alaw_expand(code: u8) -> i16 {
     let toggled = code ^ ALAW_TOGGLE;
     let segment = (toggled >> 4) & 0x07;
-    let step = (toggled & 0x0f) as i16;
-    let magnitude = match segment {
-        0 => (2 * step + 1) << 3,
-        _ => (2 * step + 33) << (2 + segment),
-    };
-    if code & POSITIVE == 0 { -magnitude } else { magnitude }
-}
-
-const fn ulaw_table() -> [i16; 256] {
-    let mut table = [0; 256];
-    let mut code = 0;
-    while code < table.len() {
-        table[code] = ulaw_expand(code as u8);
-        code += 1;
-    }
-    table
-}
-
-const fn alaw_table() -> [i16; 256] {
-    let mut table = [0; 256];
-    let mut code = 0;
-    while code < table.len() {
-        table[code] = alaw_expand(code as u8);
-        code += 1;
-    }
-    table
+    let step = i16::from(toggled & 0x0f);
+    let (lowest, shift) = if segment == 0 { (1, 1) } else { (33, segment) };
+    unfold((2 * step + lowest) << 2 << shift, code & POSITIVE == 0)
 }
 
 #[cfg(test)]
@@ -196,11 +197,11 @@ mod tests {
         }
     }
 
-    type Encode = fn(&[i16], &mut [u8]) -> usize;
-    type Decode = fn(&[u8], &mut [i16]) -> usize;
+    type Encode = fn(Level, &[i16], &mut [u8]) -> usize;
+    type Decode = fn(Level, &[u8], &mut [i16]) -> usize;
 
     fn laws() -> [(Law, Encode, Decode); 2] {
-        [(ulaw(), ulaw_encode, ulaw_decode), (alaw(), alaw_encode, alaw_decode)]
+        [(ulaw(), ulaw_encode_at, ulaw_decode_at), (alaw(), alaw_encode_at, alaw_decode_at)]
     }
 
     #[test]
@@ -210,30 +211,33 @@ mod tests {
     }
 
     #[test]
-    fn all_samples_encode_as_the_decision_values_say() {
+    fn all_samples_encode_as_the_decision_values_say_at_every_level() {
         let samples: Vec<i16> = (i16::MIN..=i16::MAX).collect();
-        let mut codes = vec![0; samples.len()];
         for (law, encode, _) in laws() {
-            assert_eq!(encode(&samples, &mut codes), samples.len());
-            for (&sample, &code) in samples.iter().zip(&codes) {
-                assert_eq!(code, law.encode(sample), "{sample}");
+            let expected: Vec<u8> = samples.iter().map(|&sample| law.encode(sample)).collect();
+            for level in Level::available() {
+                let mut codes = vec![0; samples.len()];
+                assert_eq!(encode(level, &samples, &mut codes), samples.len());
+                assert!(codes == expected, "{level:?}");
             }
         }
     }
 
     #[test]
-    fn all_codes_decode_to_the_middle_of_their_interval_and_back() {
+    fn all_codes_decode_to_the_middle_of_their_interval_and_back_at_every_level() {
         let codes: Vec<u8> = (0..=255).collect();
         let mut samples = [0; 256];
         let mut back = [0; 256];
         for (law, encode, decode) in laws() {
-            assert_eq!(decode(&codes, &mut samples), 256);
-            encode(&samples, &mut back);
-            for ((&code, &sample), &again) in codes.iter().zip(&samples).zip(&back) {
-                assert_eq!(sample, law.decode(code), "{code:#04x}");
-                // µ-law's negative zero is 0, whose code is the positive one.
-                let expected = if sample == 0 { code | 0x80 } else { code };
-                assert_eq!(again, expected, "{code:#04x}");
+            for level in Level::available() {
+                assert_eq!(decode(level, &codes, &mut samples), 256);
+                encode(level, &samples, &mut back);
+                for ((&code, &sample), &again) in codes.iter().zip(&samples).zip(&back) {
+                    assert_eq!(sample, law.decode(code), "{code:#04x} {level:?}");
+                    // µ-law's negative zero is 0, whose code is the positive one.
+                    let expected = if sample == 0 { code | 0x80 } else { code };
+                    assert_eq!(again, expected, "{code:#04x} {level:?}");
+                }
             }
         }
     }

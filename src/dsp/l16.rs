@@ -4,43 +4,66 @@
 //! Each function does as many samples as both slices hold and answers how many. A last odd byte is
 //! left alone.
 
+use super::simd::Level;
+
 /// Reads big-endian samples from `src` into `dst`; answers the number of samples.
 pub fn decode_be(src: &[u8], dst: &mut [i16]) -> usize {
-    decode(src, dst, i16::from_be_bytes)
+    decode_be_at(Level::best(), src, dst)
 }
 
 /// Reads little-endian samples from `src` into `dst`; answers the number of samples.
 pub fn decode_le(src: &[u8], dst: &mut [i16]) -> usize {
-    decode(src, dst, i16::from_le_bytes)
+    decode_le_at(Level::best(), src, dst)
 }
 
 /// Writes `src` big-endian into `dst`; answers the number of samples (half the bytes).
 pub fn encode_be(src: &[i16], dst: &mut [u8]) -> usize {
-    encode(src, dst, i16::to_be_bytes)
+    encode_be_at(Level::best(), src, dst)
 }
 
 /// Writes `src` little-endian into `dst`; answers the number of samples (half the bytes).
 pub fn encode_le(src: &[i16], dst: &mut [u8]) -> usize {
-    encode(src, dst, i16::to_le_bytes)
+    encode_le_at(Level::best(), src, dst)
 }
 
-#[inline]
-fn decode(src: &[u8], dst: &mut [i16], read: impl Fn([u8; 2]) -> i16) -> usize {
-    let (pairs, _) = src.as_chunks::<2>();
-    for (sample, &pair) in dst.iter_mut().zip(pairs) {
-        *sample = read(pair);
-    }
-    pairs.len().min(dst.len())
+/// [`decode_be`] by the loop of that level.
+pub fn decode_be_at(level: Level, src: &[u8], dst: &mut [i16]) -> usize {
+    level.map(src.as_chunks().0, dst, read_be)
 }
 
-#[inline]
-fn encode(src: &[i16], dst: &mut [u8], write: impl Fn(i16) -> [u8; 2]) -> usize {
-    let (pairs, _) = dst.as_chunks_mut::<2>();
-    let count = src.len().min(pairs.len());
-    for (pair, &sample) in pairs.iter_mut().zip(src) {
-        *pair = write(sample);
-    }
-    count
+/// [`decode_le`] by the loop of that level.
+pub fn decode_le_at(level: Level, src: &[u8], dst: &mut [i16]) -> usize {
+    level.map(src.as_chunks().0, dst, read_le)
+}
+
+/// [`encode_be`] by the loop of that level.
+pub fn encode_be_at(level: Level, src: &[i16], dst: &mut [u8]) -> usize {
+    level.map(src, dst.as_chunks_mut().0, write_be)
+}
+
+/// [`encode_le`] by the loop of that level.
+pub fn encode_le_at(level: Level, src: &[i16], dst: &mut [u8]) -> usize {
+    level.map(src, dst.as_chunks_mut().0, write_le)
+}
+
+#[inline(always)]
+fn read_be(bytes: [u8; 2]) -> i16 {
+    i16::from_be_bytes(bytes)
+}
+
+#[inline(always)]
+fn read_le(bytes: [u8; 2]) -> i16 {
+    i16::from_le_bytes(bytes)
+}
+
+#[inline(always)]
+fn write_be(sample: i16) -> [u8; 2] {
+    sample.to_be_bytes()
+}
+
+#[inline(always)]
+fn write_le(sample: i16) -> [u8; 2] {
+    sample.to_le_bytes()
 }
 
 #[cfg(test)]
@@ -58,6 +81,23 @@ mod tests {
         encode_le(&samples, &mut bytes);
         decode_le(&bytes, &mut back);
         assert_eq!(back, samples);
+    }
+
+    #[test]
+    fn every_level_gives_the_same_bytes() {
+        let samples: Vec<i16> = (i16::MIN..=i16::MAX).collect();
+        for level in Level::available() {
+            let mut bytes = vec![0; 2 * samples.len()];
+            let mut back = vec![0; samples.len()];
+            encode_be_at(level, &samples, &mut bytes);
+            assert!(samples.iter().flat_map(|sample| sample.to_be_bytes()).eq(bytes.clone()));
+            decode_be_at(level, &bytes, &mut back);
+            assert_eq!(back, samples, "{level:?}");
+            encode_le_at(level, &samples, &mut bytes);
+            assert!(samples.iter().flat_map(|sample| sample.to_le_bytes()).eq(bytes.clone()));
+            decode_le_at(level, &bytes, &mut back);
+            assert_eq!(back, samples, "{level:?}");
+        }
     }
 
     #[test]

@@ -1,16 +1,21 @@
-//! Samples: companding, byte order, level, tones, and where one signal lies in another.
+//! Samples: codecs, byte order, rates, level, tones, and where one signal lies in another.
 //!
 //! Floor 0: nothing here knows of time, sockets or calls. Samples are mono `i16`. Functions that
 //! convert write into the caller's buffer, do as many samples as both slices hold, answer how many
 //! that were, and do not allocate.
 
+pub mod codec;
 pub mod correlation;
+pub mod dtmf;
 mod fft;
 pub mod g711;
-mod halfband;
+pub mod g722;
 pub mod l16;
 pub mod level;
+pub mod opus;
+pub mod resample;
+pub mod silence;
+pub mod simd;
 pub mod tone;
 
 pub use correlation::{Match, find_offset};
-pub use halfband::HalfBand;

@@ -75,7 +75,7 @@ impl AudioSocketLeg {
         while !self.closed {
             if let (Some(rate), false) = (self.rate, self.format_told) {
                 self.format_told = true;
-                return Some(Uplink::Format(MediaFormat::Slin(rate)));
+                return Some(Uplink::Format { format: MediaFormat::Slin(rate), rate });
             }
             if self.pending {
                 return Some(Uplink::Frame(self.frame(now, stats)));

@@ -9,7 +9,12 @@ use crate::call::EndReason;
 #[derive(Debug)]
 pub enum Uplink<'a> {
     /// The format is known now: told once, before the first frame.
-    Format(MediaFormat),
+    Format {
+        /// Format on the wire.
+        format: MediaFormat,
+        /// Rate of the samples of both directions.
+        rate: SampleRate,
+    },
     /// The next frame of the caller's audio.
     Frame(AudioFrame<'a>),
     /// A frame whose place had been concealed: for archives.
@@ -94,7 +99,7 @@ impl Leg {
     #[must_use]
     pub fn send_rate(&self) -> SampleRate {
         match self {
-            Self::Rtp(leg) => leg.format().sample_rate(),
+            Self::Rtp(leg) => leg.rate(),
             Self::AudioSocket(leg) => leg.send_rate(),
         }
     }

@@ -2,12 +2,13 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::jitter::{Arrival, FixedWait, JitterBuffer, Popped};
+use super::rtp_downlink::RtpDownlink;
 use super::{
-    CallStats, MediaSettings, Packetizer, PacketizerSeed, Rejected, SilencePolicy, SourceCheck,
-    Timeline, Uplink, Verdict,
+    CallStats, MediaSettings, PacketizerSeed, Rejected, SourceCheck, Timeline, Uplink, Verdict,
 };
-use crate::audio::{AudioFrame, MediaFormat, Origin, Position};
-use crate::dsp::{HalfBand, g711, l16};
+use crate::audio::{AudioFrame, MediaFormat, Origin, Position, SampleRate};
+use crate::dsp::codec::Decoder;
+use crate::dsp::opus::Recovery;
 use crate::wire::{ExtSeq, ExtTs, RtpPacket, SeqExtender, TsExtender};
 
 /// Payload types that travel in a stream beside its audio: comfort noise (RFC 3389), and
@@ -21,6 +22,7 @@ const MAX_CONCEALED: u64 = 10;
 #[derive(Debug)]
 pub struct RtpLeg {
     format: MediaFormat,
+    rate: SampleRate,
     peer: Option<SocketAddr>,
     source: SourceCheck,
     seq: SeqExtender,
@@ -31,10 +33,15 @@ pub struct RtpLeg {
     timeline: Timeline,
     late_window: u64,
     wake: Option<Instant>,
+    decoder: Decoder,
+    /// Decodes what came late, beside the stream that the other one follows.
+    late_decoder: Option<Decoder>,
     /// Decoded samples of the frame in hand.
     samples: Vec<i16>,
     ready: Option<Ready>,
     concealed_frames_due: u64,
+    /// The packet that is next lies right behind the frames that are due.
+    hole_is_whole: bool,
     /// Length of the latest frame: what a missing one is taken to have had.
     frame_samples: usize,
     /// A packet that may be the first of a new stream.
@@ -46,11 +53,7 @@ pub struct RtpLeg {
     format_told: bool,
     mismatch: Option<u8>,
     mismatch_told: bool,
-    packetizer: Packetizer,
-    silence: SilencePolicy,
-    /// What we send, where Asterisk takes only half of the call's rate back.
-    halved: Option<(HalfBand, Vec<i16>)>,
-    payload: Vec<u8>,
+    downlink: RtpDownlink,
 }
 
 /// How far the change to a new stream has come.
@@ -75,8 +78,11 @@ impl RtpLeg {
     /// A leg in `format` of a call that began at `epoch`. Nothing is received or sent until
     /// [`Self::set_peer`].
     ///
-    /// What is sent goes out in the format that Asterisk takes back for it
-    /// ([`MediaFormat::returned_over_rtp`]).
+    /// What is sent goes out in the format that the settings choose for it
+    /// ([`ReturnFormat`](super::ReturnFormat)).
+    ///
+    /// # Panics
+    /// Where the settings of Opus are out of range.
     #[must_use]
     pub fn new(
         format: MediaFormat,
@@ -84,10 +90,10 @@ impl RtpLeg {
         settings: &MediaSettings,
         seed: PacketizerSeed,
     ) -> Self {
-        let rate = format.sample_rate();
-        let returned = format.returned_over_rtp();
+        let rate = settings.rate_of(format);
         Self {
             format,
+            rate,
             peer: None,
             source: SourceCheck::default(),
             seq: SeqExtender::new(),
@@ -100,9 +106,12 @@ impl RtpLeg {
             timeline: Timeline::new(rate, format.clock_rate(), epoch),
             late_window: rate.samples_in(settings.late_window),
             wake: None,
+            decoder: decoder(format, rate),
+            late_decoder: None,
             samples: Vec::new(),
             ready: None,
             concealed_frames_due: 0,
+            hole_is_whole: false,
             frame_samples: 0,
             held: Vec::new(),
             held_since: epoch,
@@ -111,17 +120,14 @@ impl RtpLeg {
             format_told: false,
             mismatch: None,
             mismatch_told: false,
-            packetizer: Packetizer::new(returned, seed),
-            silence: settings.silence,
-            halved: (returned.sample_rate() != rate).then(Default::default),
-            payload: Vec::new(),
+            downlink: RtpDownlink::new(format, rate, settings, seed),
         }
     }
 
-    /// The format of both directions.
+    /// Rate of the samples of both directions.
     #[must_use]
-    pub fn format(&self) -> MediaFormat {
-        self.format
+    pub fn rate(&self) -> SampleRate {
+        self.rate
     }
 
     /// The address that the call is locked to.
@@ -176,7 +182,7 @@ impl RtpLeg {
     pub(super) fn poll(&mut self, now: Instant, stats: &mut CallStats) -> Option<Uplink<'_>> {
         if !self.format_told {
             self.format_told = true;
-            return Some(Uplink::Format(self.format));
+            return Some(Uplink::Format { format: self.format, rate: self.rate });
         }
         if let Some(actual) = self.mismatch.take() {
             return Some(Uplink::FormatMismatch { expected: self.format, actual });
@@ -191,18 +197,11 @@ impl RtpLeg {
                 self.begin_stream(stats);
             }
         }
-        let rate = self.format.sample_rate();
         let (position, origin, late) = match self.ready.take() {
             Some(Ready { position, late }) => (position, Origin::Real, late),
-            None => {
-                self.concealed_frames_due -= 1;
-                stats.frames_concealed += 1;
-                self.samples.clear();
-                self.samples.resize(self.frame_samples, 0);
-                (self.timeline.take(self.frame_samples), Origin::Concealed, false)
-            }
+            None => (self.conceal(stats), Origin::Concealed, false),
         };
-        let frame = AudioFrame { samples: &mut self.samples, rate, position, origin };
+        let frame = AudioFrame { samples: &mut self.samples, rate: self.rate, position, origin };
         Some(if late { Uplink::Late(frame) } else { Uplink::Frame(frame) })
     }
 
@@ -215,38 +214,11 @@ impl RtpLeg {
     }
 
     pub(super) fn send(&mut self, samples: &[i16], audible: bool, out: &mut Vec<u8>) -> bool {
-        let ticks = self.ticks(samples.len());
-        if !audible && self.silence == SilencePolicy::Suppress {
-            self.packetizer.pause(ticks);
-            return false;
-        }
-        let samples = match &mut self.halved {
-            Some((filter, halved)) => {
-                filter.process(samples, halved);
-                halved
-            }
-            None => samples,
-        };
-        self.payload.resize(samples.len() * self.format.bytes_per_sample(), 0);
-        match self.format {
-            MediaFormat::Ulaw => g711::ulaw_encode(samples, &mut self.payload),
-            MediaFormat::Alaw => g711::alaw_encode(samples, &mut self.payload),
-            MediaFormat::Slin(_) => l16::encode_be(samples, &mut self.payload),
-        };
-        self.packetizer.packet(&self.payload, ticks, out);
-        true
+        self.downlink.send(samples, audible, out)
     }
 
     pub(super) fn skip(&mut self, samples: usize) {
-        self.packetizer.skip(self.ticks(samples));
-    }
-
-    /// Ticks of our own RTP clock in so many samples of the call.
-    fn ticks(&self, samples: usize) -> u32 {
-        let ticks = samples as u64 * u64::from(self.format.returned_over_rtp().clock_rate().hz())
-            / u64::from(self.format.sample_rate().hz());
-        // What is skipped after a stall may be longer than the clock's circle.
-        (ticks & u64::from(u32::MAX)) as u32
+        self.downlink.skip(samples);
     }
 
     fn check_payload(&mut self, packet: &RtpPacket<'_>) -> Result<(), Rejected> {
@@ -261,11 +233,11 @@ impl RtpLeg {
             }
             return Err(Rejected::PayloadType);
         }
-        let bytes = packet.payload().len();
-        if bytes == 0 || !bytes.is_multiple_of(self.format.bytes_per_sample()) {
-            return Err(Rejected::PayloadSize);
+        if self.format.allows_payload_of(packet.payload().len()) {
+            Ok(())
+        } else {
+            Err(Rejected::PayloadSize)
         }
-        Ok(())
     }
 
     fn accept(&mut self, now: Instant, packet: &RtpPacket<'_>, stats: &mut CallStats) {
@@ -306,7 +278,12 @@ impl RtpLeg {
         if self.timeline.is_flooded(now) {
             return stats.rejected.count(Rejected::Overflow);
         }
-        self.decode(payload);
+        if self.decoder.decode(payload, &mut self.samples).is_err() {
+            stats.rejected.count(Rejected::Undecodable);
+            self.hole_is_whole = false;
+            self.concealed_frames_due = u64::from(self.frame_samples > 0);
+            return;
+        }
         self.frame_samples = self.samples.len();
         let place = self.timeline.place(now, ts, self.samples.len());
         stats.timestamp_jumps += u64::from(place.jumped);
@@ -324,8 +301,13 @@ impl RtpLeg {
         stats.packets_received += 1;
         stats.packets_late += 1;
         if !payload.is_empty() {
-            self.decode(payload);
-            self.ready = Some(Ready { position, late: true });
+            let (format, rate) = (self.format, self.rate);
+            let decoder = self.late_decoder.get_or_insert_with(|| decoder(format, rate));
+            if decoder.decode(payload, &mut self.samples).is_err() {
+                stats.rejected.count(Rejected::Undecodable);
+            } else {
+                self.ready = Some(Ready { position, late: true });
+            }
         }
         true
     }
@@ -344,6 +326,7 @@ impl RtpLeg {
                 let frame = self.frame_samples.max(1) as u64;
                 let missing = packets.min(self.timeline.gap_before(until) / frame);
                 self.concealed_frames_due = missing.min(MAX_CONCEALED);
+                self.hole_is_whole = missing <= MAX_CONCEALED;
                 true
             }
             Popped::Wait(until) => {
@@ -361,6 +344,7 @@ impl RtpLeg {
         self.ts = TsExtender::new();
         self.jitter.restart();
         self.timeline.restart();
+        self.decoder.reset();
         let first = std::mem::take(&mut self.held);
         self.take_datagram(self.held_since, &first, stats);
         self.held = first;
@@ -389,12 +373,20 @@ impl RtpLeg {
         }
     }
 
-    fn decode(&mut self, payload: &[u8]) {
-        self.samples.resize(payload.len() / self.format.bytes_per_sample(), 0);
-        match self.format {
-            MediaFormat::Ulaw => g711::ulaw_decode(payload, &mut self.samples),
-            MediaFormat::Alaw => g711::alaw_decode(payload, &mut self.samples),
-            MediaFormat::Slin(_) => l16::decode_be(payload, &mut self.samples),
-        };
+    /// Makes up the next frame of a hole, and answers where it lies.
+    fn conceal(&mut self, stats: &mut CallStats) -> Position {
+        self.concealed_frames_due -= 1;
+        stats.frames_concealed += 1;
+        self.samples.resize(self.frame_samples, 0);
+        let last = self.concealed_frames_due == 0 && self.hole_is_whole;
+        let following = if last { self.jitter.next_payload() } else { None };
+        let following = following.filter(|payload| !payload.is_empty());
+        let recovery = self.decoder.conceal(following, &mut self.samples);
+        stats.frames_recovered += u64::from(recovery == Recovery::Redundancy);
+        self.timeline.take(self.frame_samples)
     }
+}
+
+fn decoder(format: MediaFormat, rate: SampleRate) -> Decoder {
+    Decoder::new(format, rate).expect("the rate of Opus is in range")
 }

@@ -17,6 +17,8 @@ pub enum Rejected {
     PayloadType,
     /// The payload is empty, or no whole number of samples.
     PayloadSize,
+    /// The payload is no packet of its codec.
+    Undecodable,
     /// Its sequence number was here before.
     Duplicate,
     /// It came later than the archive waits.
@@ -31,12 +33,13 @@ pub enum Rejected {
 
 impl Rejected {
     /// Every reason, in the order of [`Rejections`].
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Malformed,
         Self::ForeignSource,
         Self::ForeignSsrc,
         Self::PayloadType,
         Self::PayloadSize,
+        Self::Undecodable,
         Self::Duplicate,
         Self::TooLate,
         Self::Overflow,
@@ -53,6 +56,7 @@ impl Rejected {
             Self::ForeignSsrc => "foreign_ssrc",
             Self::PayloadType => "payload_type",
             Self::PayloadSize => "payload_size",
+            Self::Undecodable => "undecodable",
             Self::Duplicate => "duplicate",
             Self::TooLate => "too_late",
             Self::Overflow => "overflow",
@@ -118,6 +122,8 @@ pub struct CallStats {
     pub packets_reordered: u64,
     /// Frames made up for packets that were not there in time.
     pub frames_concealed: u64,
+    /// Those of them that the packet behind carried, coarsely (in-band FEC of Opus).
+    pub frames_recovered: u64,
     /// Packets of audio or silence that were sent.
     pub packets_sent: u64,
     /// Frames that were not sent because the server was late, or the peer's socket full.
@@ -137,6 +143,7 @@ impl AddAssign<&Self> for CallStats {
         self.packets_late += other.packets_late;
         self.packets_reordered += other.packets_reordered;
         self.frames_concealed += other.frames_concealed;
+        self.frames_recovered += other.frames_recovered;
         self.packets_sent += other.packets_sent;
         self.frames_skipped += other.frames_skipped;
         self.stream_restarts += other.stream_restarts;
@@ -162,7 +169,7 @@ mod tests {
         }
         let json = serde_json::to_value(rejections).unwrap();
         assert_eq!(json.as_object().map(serde_json::Map::len), Some(Rejected::ALL.len()));
-        assert_eq!(json["too_late"], 7);
+        assert_eq!(json["too_late"], 8);
     }
 
     #[test]

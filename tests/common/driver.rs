@@ -10,6 +10,8 @@
 mod collector;
 #[path = "sender.rs"]
 mod sender;
+#[path = "speech.rs"]
+pub(crate) mod speech;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

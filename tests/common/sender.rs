@@ -11,6 +11,9 @@ pub(crate) fn noise(place: u64) -> u16 {
 }
 
 /// The sample that a test stream of `format` has at `place` once it is decoded.
+///
+/// # Panics
+/// For codecs with memory, whose samples depend on more than their place.
 pub(crate) fn sample(format: MediaFormat, place: u64) -> i16 {
     let code = [(noise(place) & 0xff) as u8];
     let mut sample = [0];
@@ -18,6 +21,7 @@ pub(crate) fn sample(format: MediaFormat, place: u64) -> i16 {
         MediaFormat::Ulaw => g711::ulaw_decode(&code, &mut sample),
         MediaFormat::Alaw => g711::alaw_decode(&code, &mut sample),
         MediaFormat::Slin(_) => return noise(place).cast_signed(),
+        MediaFormat::G722 | MediaFormat::Opus => panic!("{format} has a memory"),
     };
     sample[0]
 }
@@ -54,9 +58,14 @@ impl Sender {
             }
             _ => places.map(|place| (noise(place) & 0xff) as u8).collect(),
         };
-        let packet = self.write(self.format.payload_type(), &payload);
+        self.carry(&payload, self.samples as u64)
+    }
+
+    /// The next packet, with this payload of so many ticks of the format's clock.
+    pub(crate) fn carry(&mut self, payload: &[u8], ticks: u64) -> Vec<u8> {
+        let packet = self.write(self.format.payload_type(), payload);
         self.seq = self.seq.wrapping_add(1);
-        self.pause(self.samples as u64);
+        self.pause(ticks);
         packet
     }
 

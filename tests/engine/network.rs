@@ -9,11 +9,13 @@ use sidetone::media::{CallStats, MediaSettings, Rejected};
 use crate::driver::{Rig, Sender, Track, assert_in_order, ms, sample};
 use crate::emulator::{Delivery, Emulator, Jitter, Loss, Path, Statistics};
 
-const FORMATS: [MediaFormat; 4] = [
+const FORMATS: [MediaFormat; 6] = [
     MediaFormat::Ulaw,
     MediaFormat::Alaw,
     MediaFormat::Slin(SampleRate::HZ_8000),
     MediaFormat::Slin(SampleRate::HZ_16000),
+    MediaFormat::Slin(SampleRate::HZ_44100),
+    MediaFormat::Slin(SampleRate::HZ_48000),
 ];
 /// Far enough behind the call's start for packets older than the first to have a place.
 const START: Duration = ms(3_000);

@@ -3,7 +3,8 @@ use std::io::Cursor;
 use hound::WavReader;
 
 use crate::audio::{MediaFormat, Ptime, SampleRate};
-use crate::dsp::g711;
+use crate::dsp::codec::{Decoder, Encoder};
+use crate::dsp::opus;
 
 /// Rate of the speech, and of both calls.
 pub(super) const RATE: SampleRate = SampleRate::HZ_8000;
@@ -26,19 +27,12 @@ pub(super) fn speech() -> Vec<i16> {
 
 /// What is left of samples that travelled in `format` once: the best that can come back.
 pub(super) fn travelled(samples: &[i16], format: MediaFormat) -> Vec<i16> {
-    let mut codes = vec![0; samples.len()];
-    let mut left = samples.to_vec();
-    match format {
-        MediaFormat::Ulaw => {
-            g711::ulaw_encode(samples, &mut codes);
-            g711::ulaw_decode(&codes, &mut left);
-        }
-        MediaFormat::Alaw => {
-            g711::alaw_encode(samples, &mut codes);
-            g711::alaw_decode(&codes, &mut left);
-        }
-        MediaFormat::Slin(_) => {}
-    }
+    let rate = format.sample_rate();
+    let (mut payload, mut left) = (Vec::new(), Vec::new());
+    Encoder::new(format, rate, &opus::Settings::default())
+        .and_then(|mut encoder| encoder.encode(samples, &mut payload))
+        .and_then(|_| Decoder::new(format, rate)?.decode(&payload, &mut left))
+        .expect("the formats of the demo have frames of any length");
     left
 }
 

@@ -129,6 +129,13 @@ impl<P: DelayPolicy> JitterBuffer<P> {
         hole
     }
 
+    /// Payload of the packet that is next in order, where it is here already.
+    #[must_use]
+    pub fn next_payload(&self) -> Option<&[u8]> {
+        let first = self.store.first().filter(|first| Some(first.seq) == self.next)?;
+        Some(&first.payload)
+    }
+
     /// Gives a packet's buffer back for the next one that has to wait.
     pub fn recycle(&mut self, stored: Stored) {
         self.store.recycle(stored);
@@ -221,6 +228,18 @@ mod tests {
         assert!(drain(&mut buffer, t + WAIT - Duration::from_nanos(1)).is_empty());
         assert_eq!(buffer.pop(t + WAIT), Popped::Hole { packets: 2, until: ExtTs(640) },);
         assert_eq!(drain(&mut buffer, t + WAIT), [4]);
+    }
+
+    #[test]
+    fn the_packet_behind_a_hole_can_be_looked_at() {
+        let (mut buffer, t) = (buffer(4), now());
+        push(&mut buffer, t, 1);
+        push(&mut buffer, t, 3);
+        assert_eq!(buffer.next_payload(), None);
+        assert!(matches!(buffer.pop(t + WAIT), Popped::Hole { packets: 1, .. }));
+        assert_eq!(buffer.next_payload(), Some(&3_u64.to_be_bytes()[..]));
+        assert_eq!(drain(&mut buffer, t + WAIT), [3]);
+        assert_eq!(buffer.next_payload(), None);
     }
 
     #[test]
