@@ -2,8 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that finds nothing there shall fail")]
 
+#[path = "../fuzz/codec_checks.rs"]
+mod codec_checks;
 #[path = "dsp/codecs.rs"]
 mod codecs;
+#[path = "common/seeds.rs"]
+mod seeds;
 #[path = "common/speech.rs"]
 mod speech;
 
@@ -103,4 +107,15 @@ fn speech_through_g722_is_found_at_its_round_trip_delay() {
 fn g722_codes() -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/speech-16k.g722");
     std::fs::read(path).expect("the fixture is there")
+}
+
+#[test]
+fn the_seeds_of_the_fuzz_targets_pass() {
+    seeds::check([
+        ("ulaw_decode", codec_checks::ulaw_decode),
+        ("alaw_decode", codec_checks::alaw_decode),
+        ("l16_decode", codec_checks::l16_decode),
+        ("g722_decode", codec_checks::g722_decode),
+        ("opus_decode", codec_checks::opus_decode),
+    ]);
 }

@@ -3,9 +3,8 @@
 
 #[path = "../fuzz/checks.rs"]
 mod checks;
-
-use std::fs;
-use std::path::Path;
+#[path = "common/seeds.rs"]
+mod seeds;
 
 use checks::{Answer, decode};
 use proptest::collection::vec;
@@ -285,18 +284,8 @@ fn every_truncation_of_a_full_datagram_is_refused_or_valid() {
 
 #[test]
 fn the_seeds_of_the_fuzz_targets_pass() {
-    type Check = fn(&[u8]);
-    let targets: [(&str, Check); 2] =
-        [("rtp_parse", checks::rtp_parse), ("audiosocket_decode", checks::audiosocket_decode)];
-    for (name, check) in targets {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(name);
-        let mut seeds = 0;
-        for entry in fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
-            println!("{}", path.display());
-            check(&fs::read(path).unwrap());
-            seeds += 1;
-        }
-        assert!(seeds >= 5, "{} holds {seeds} seeds", folder.display());
-    }
+    seeds::check([
+        ("rtp_parse", checks::rtp_parse),
+        ("audiosocket_decode", checks::audiosocket_decode),
+    ]);
 }

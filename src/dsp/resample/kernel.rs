@@ -1,11 +1,9 @@
-//! The resampler's loops. Each output sample is one sum of products; what differs is which products
-//! are taken side by side.
+//! The resampler's loops. Each output sample is one sum of products, in whole numbers, so that the
+//! order of the products does not matter; what differs is which of them are taken side by side.
 
-use super::design::Bank;
+use super::design::{Bank, DOT, SUM_BITS};
+use super::lanes::{Lanes, Portable};
 use crate::dsp::simd::Kernel;
-
-/// Products of one sum that are taken side by side by [`Convolve`].
-pub(super) const LANES: usize = 16;
 
 /// Where the next output lies: input samples ahead of the line's first window, and the phase there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -14,168 +12,296 @@ pub(super) struct Cursor {
     pub(super) phase: usize,
 }
 
-/// One output after the other, each from the window of input that its phase needs. Serves every
-/// pair of rates; answers where the next output lies.
-pub(super) struct Convolve<'a> {
-    pub(super) bank: &'a Bank,
-    /// The filter's memory, then the input.
-    pub(super) line: &'a [f32],
-    pub(super) cursor: Cursor,
-    pub(super) output: &'a mut [f32],
+impl Cursor {
+    /// The cursor so many ticks later.
+    #[inline(always)]
+    pub(super) fn after(self, ticks: usize, bank: &Bank) -> Self {
+        let phase = self.phase + ticks;
+        Self { input: self.input + phase / bank.up, phase: phase % bank.up }
+    }
 }
 
-impl Convolve<'_> {
+/// One output after the other, for banks of many phases.
+pub(super) struct Singly<'a> {
+    pub(super) bank: &'a Bank,
+    /// The filter's memory, then the input.
+    pub(super) line: &'a [i16],
+    pub(super) cursor: Cursor,
+    pub(super) sums: &'a mut [i32],
+}
+
+impl Singly<'_> {
     #[inline(always)]
-    fn run_with(self, dot: impl Fn(&[f32], &[f32]) -> f32) -> Cursor {
-        let Self { bank, line, mut cursor, output } = self;
-        let (whole, part) = (bank.down / bank.up, bank.down % bank.up);
-        for sample in output {
-            *sample = dot(&line[cursor.input..][..bank.taps], bank.phase(cursor.phase));
-            cursor.input += whole;
-            cursor.phase += part;
+    fn run_with<L: Lanes>(self) {
+        let Self { bank, line, mut cursor, sums } = self;
+        let step = Cursor::default().after(bank.down, bank);
+        for sum in sums {
+            let window = &line[cursor.input..][..bank.taps];
+            let mut total = 0;
+            for layer in &bank.layers {
+                let taps = layer.phase(cursor.phase);
+                let mut start = 0;
+                for &end in &layer.segments {
+                    total += dot::<L>(&taps[start..end], &window[start..end]) >> layer.shift;
+                    start = end;
+                }
+            }
+            *sum = total;
+            cursor.input += step.input;
+            cursor.phase += step.phase;
             if cursor.phase >= bank.up {
                 cursor.phase -= bank.up;
                 cursor.input += 1;
             }
         }
-        cursor
     }
 }
 
-impl Kernel for Convolve<'_> {
-    type Output = Cursor;
-
-    #[inline(always)]
-    fn run(self) -> Cursor {
-        self.run_with(dot)
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    #[inline(always)]
-    unsafe fn run_avx2(self) -> Cursor {
-        // SAFETY: the caller has seen to it that the processor has AVX2.
-        self.run_with(|a, b| unsafe { dot_avx2(a, b) })
-    }
-}
-
-/// Sum of the products of two slices of the same length, a multiple of [`LANES`]: lane by lane,
-/// then halves of the lanes onto each other.
+/// Sum of the products of two slices of the same length, a multiple of [`DOT`].
 #[inline(always)]
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [0.0_f32; LANES];
-    for (a, b) in a.as_chunks::<LANES>().0.iter().zip(b.as_chunks::<LANES>().0) {
-        for lane in 0..LANES {
-            sums[lane] += a[lane] * b[lane];
+fn dot<L: Lanes>(a: &[i16], b: &[i16]) -> i32 {
+    let mut sums = L::zero();
+    for (a, b) in a.as_chunks::<DOT>().0.iter().zip(b.as_chunks::<DOT>().0) {
+        let (a, b) = (a.as_chunks::<2>().0, b.as_chunks::<2>().0);
+        for (a, b) in a.chunks_exact(L::COUNT).zip(b.chunks_exact(L::COUNT)) {
+            // SAFETY: both have so many pairs.
+            let (a, b) = unsafe { (L::load(a.as_ptr()), L::load(b.as_ptr())) };
+            sums = sums.plus_products(a, b);
         }
     }
-    let mut half = LANES / 2;
-    while half > 0 {
-        for lane in 0..half {
-            sums[lane] += sums[lane + half];
-        }
-        half /= 2;
-    }
-    sums[0]
+    sums.total()
 }
 
-/// [`dot`] in the same order, by hand: compilers make registers of four lanes of it.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-#[inline]
-fn dot_avx2(a: &[f32], b: &[f32]) -> f32 {
-    use std::arch::x86_64::{
-        _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_movehl_ps, _mm_shuffle_ps, _mm256_add_ps,
-        _mm256_castps256_ps128, _mm256_extractf128_ps, _mm256_loadu_ps, _mm256_mul_ps,
-        _mm256_setzero_ps,
-    };
-    let (mut low, mut high) = (_mm256_setzero_ps(), _mm256_setzero_ps());
-    for (a, b) in a.as_chunks::<LANES>().0.iter().zip(b.as_chunks::<LANES>().0) {
-        // SAFETY: both arrays hold 16 floats, 8 from the start and 8 from the middle.
-        let (a_low, a_high, b_low, b_high) = unsafe {
-            (
-                _mm256_loadu_ps(a.as_ptr()),
-                _mm256_loadu_ps(a.as_ptr().add(LANES / 2)),
-                _mm256_loadu_ps(b.as_ptr()),
-                _mm256_loadu_ps(b.as_ptr().add(LANES / 2)),
-            )
-        };
-        low = _mm256_add_ps(low, _mm256_mul_ps(a_low, b_low));
-        high = _mm256_add_ps(high, _mm256_mul_ps(a_high, b_high));
-    }
-    let eight = _mm256_add_ps(low, high);
-    let four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
-    let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-    _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
-}
+/// Registers of sums that [`Rows`] makes at a time: with 16 sums each, a frame of 20 ms at 8 kHz.
+const WIDE: usize = 10;
 
-/// Input samples that [`Interpolate`] takes side by side: 20 ms at 8 kHz are four times as many.
-const COLUMNS: usize = 40;
+/// Most outputs that [`Rows`] makes beyond the ones that are wanted.
+pub(super) const OVERRUN: usize = 16;
 
-/// Several input samples side by side, for rates of which one is `UP` times the other: there each
-/// input sample meets each of the `UP` phases once.
-pub(super) struct Interpolate<'a, const UP: usize> {
+/// All outputs of one phase side by side, phase by phase. Their windows begin `down` samples after
+/// each other; so that a register can be loaded with samples of many windows, the line is dealt out
+/// to planes first ([`Deal`]).
+pub(super) struct Rows<'a> {
     pub(super) bank: &'a Bank,
-    /// The filter's memory, then the input.
-    pub(super) line: &'a [f32],
-    /// `UP` samples for each of the input.
-    pub(super) output: &'a mut [f32],
+    pub(super) planes: &'a [[i16; 2]],
+    pub(super) cursor: Cursor,
+    pub(super) outputs: usize,
+    /// Row after row, each of `row_len` sums.
+    pub(super) rows: &'a mut [i32],
+    /// Outputs of one row, and [`OVERRUN`].
+    pub(super) row_len: usize,
 }
 
-impl<const UP: usize> Kernel for Interpolate<'_, UP> {
+impl Rows<'_> {
+    #[inline(always)]
+    fn run_with<L: Lanes>(self) {
+        let Self { bank, planes, cursor, outputs, rows, row_len } = self;
+        for (row, sums) in rows.chunks_exact_mut(row_len).enumerate() {
+            let Some(wanted) = outputs.checked_sub(row) else { break };
+            let first = cursor.after(row * bank.down, bank);
+            let registers = wanted.div_ceil(bank.up).div_ceil(L::COUNT);
+            let places = &bank.places[first.input % bank.down];
+            let mut start = first.input / bank.down;
+            assert!(
+                start + registers * L::COUNT <= bank.plane_len - bank.taps,
+                "the planes hold all windows"
+            );
+            let sums = &mut sums[..registers * L::COUNT];
+            let (wide, rest) = sums.split_at_mut(registers / WIDE * WIDE * L::COUNT);
+            for sums in wide.chunks_exact_mut(WIDE * L::COUNT) {
+                // SAFETY: asserted above; a place lies within its plane less `taps`.
+                unsafe { products::<L, WIDE>(bank, first.phase, planes, places, start, sums) };
+                start += WIDE * L::COUNT;
+            }
+            for sums in rest.chunks_exact_mut(L::COUNT) {
+                // SAFETY: as above.
+                unsafe { products::<L, 1>(bank, first.phase, planes, places, start, sums) };
+                start += L::COUNT;
+            }
+        }
+    }
+}
+
+/// Makes `REGISTERS` registers of sums of one phase, whose windows begin at `start` and on.
+///
+/// # Safety
+/// So many pairs lie behind each of the places that are `start` further on.
+#[inline(always)]
+unsafe fn products<L: Lanes, const REGISTERS: usize>(
+    bank: &Bank,
+    phase: usize,
+    planes: &[[i16; 2]],
+    places: &[usize],
+    start: usize,
+    sums: &mut [i32],
+) {
+    let mut totals = [L::zero(); REGISTERS];
+    for layer in &bank.layers {
+        let taps = layer.phase(phase).as_chunks::<2>().0;
+        let mut first = 0;
+        for &end in &layer.segments {
+            let pairs = first..end / 2;
+            first = end / 2;
+            let mut parts = [L::zero(); REGISTERS];
+            for (&taps, &place) in taps[pairs.clone()].iter().zip(&places[pairs]) {
+                let taps = L::splat(taps);
+                // SAFETY: the caller promises as much.
+                let pairs = unsafe { planes.as_ptr().add(place + start) };
+                for (n, part) in parts.iter_mut().enumerate() {
+                    // SAFETY: as above.
+                    let pairs = unsafe { L::load(pairs.add(n * L::COUNT)) };
+                    *part = part.plus_products(pairs, taps);
+                }
+            }
+            for (total, part) in totals.iter_mut().zip(parts) {
+                *total = total.plus_shifted(part, layer.shift);
+            }
+        }
+    }
+    for (total, sums) in totals.into_iter().zip(sums.chunks_exact_mut(L::COUNT)) {
+        total.store(sums);
+    }
+}
+
+macro_rules! kernel_of_lanes {
+    ($kernel:ident) => {
+        impl Kernel for $kernel<'_> {
+            type Output = ();
+
+            #[inline(always)]
+            fn run(self) {
+                self.run_with::<Portable>();
+            }
+
+            #[cfg(target_arch = "x86_64")]
+            #[inline(always)]
+            unsafe fn run_avx2(self) {
+                self.run_with::<super::lanes::Avx2>();
+            }
+
+            #[cfg(target_arch = "x86_64")]
+            #[inline(always)]
+            unsafe fn run_avx512(self) {
+                self.run_with::<super::lanes::Avx512>();
+            }
+        }
+    };
+}
+
+kernel_of_lanes!(Singly);
+kernel_of_lanes!(Rows);
+
+/// Deals a line out to `down` planes, every sample together with the one behind it: pair `n` of
+/// plane `r` is samples `down · n + r` and `down · n + r + 1`.
+pub(super) struct Deal<'a> {
+    pub(super) bank: &'a Bank,
+    pub(super) line: &'a [i16],
+    /// Whether windows begin at even samples, and at odd ones: with an even `down` the planes of the
+    /// others are not looked at.
+    pub(super) parities: [bool; 2],
+    pub(super) planes: &'a mut [[i16; 2]],
+}
+
+impl Kernel for Deal<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run(self) {
-        let rest = interpolate::<COLUMNS, UP>(self.bank, self.line, self.output);
-        let (line, output) = (&self.line[rest..], &mut self.output[rest * UP..]);
-        let last = interpolate::<8, UP>(self.bank, line, output);
-        interpolate::<1, UP>(self.bank, &line[last..], &mut output[last * UP..]);
-    }
-}
-
-/// Does whole groups of `WIDTH` input samples, and answers how many samples those were. Each sum is
-/// taken from the oldest input sample on, whatever the width.
-#[inline(always)]
-fn interpolate<const WIDTH: usize, const UP: usize>(
-    bank: &Bank,
-    line: &[f32],
-    output: &mut [f32],
-) -> usize {
-    let mut done = 0;
-    for output in output.chunks_exact_mut(WIDTH * UP) {
-        let line = &line[done..][..WIDTH + bank.taps - 1];
-        let mut rows = [[0.0_f32; WIDTH]; UP];
-        for (phase, row) in rows.iter_mut().enumerate() {
-            let mut sums = [0.0_f32; WIDTH];
-            for (window, &tap) in line.windows(WIDTH).zip(bank.phase(phase)) {
-                for column in 0..WIDTH {
-                    sums[column] += window[column] * tap;
+        let Self { bank, line, parities, planes } = self;
+        for (r, plane) in planes.chunks_exact_mut(bank.plane_len).enumerate() {
+            if bank.down.is_multiple_of(2) && !parities[r % 2] {
+                continue;
+            }
+            let line = line.get(r..).unwrap_or_default();
+            match bank.down {
+                1 => {
+                    let next = line.get(1..).unwrap_or_default();
+                    for ((pair, &first), &second) in plane.iter_mut().zip(line).zip(next) {
+                        *pair = [first, second];
+                    }
+                }
+                2 => deal::<2>(line, plane),
+                3 => deal::<3>(line, plane),
+                4 => deal::<4>(line, plane),
+                6 => deal::<6>(line, plane),
+                down => {
+                    for (pair, window) in plane.iter_mut().zip(line.chunks(down)) {
+                        if let [first, second, ..] = window {
+                            *pair = [*first, *second];
+                        }
+                    }
                 }
             }
-            *row = sums;
         }
-        for column in 0..WIDTH {
-            for phase in 0..UP {
-                output[column * UP + phase] = rows[phase][column];
+    }
+}
+
+#[inline(always)]
+fn deal<const DOWN: usize>(line: &[i16], plane: &mut [[i16; 2]]) {
+    let (windows, rest) = line.as_chunks::<DOWN>();
+    for (pair, window) in plane.iter_mut().zip(windows) {
+        *pair = [window[0], window[1]];
+    }
+    if let [first, second, ..] = rest {
+        plane[windows.len()] = [*first, *second];
+    }
+}
+
+/// Puts the sums of [`Rows`] into their order.
+pub(super) struct Interleave<'a> {
+    pub(super) rows: &'a [i32],
+    pub(super) row_len: usize,
+    pub(super) up: usize,
+    pub(super) sums: &'a mut [i32],
+}
+
+impl Kernel for Interleave<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { rows, row_len, up, sums } = self;
+        match up {
+            2 => interleave::<2>(rows, row_len, sums),
+            3 => interleave::<3>(rows, row_len, sums),
+            6 => interleave::<6>(rows, row_len, sums),
+            _ => {
+                for (row, values) in rows.chunks_exact(row_len).enumerate() {
+                    for (sum, value) in sums.iter_mut().skip(row).step_by(up).zip(values) {
+                        *sum = *value;
+                    }
+                }
             }
         }
-        done += WIDTH;
     }
-    done
 }
 
-/// A 16-bit sample as a float of the same value.
 #[inline(always)]
-pub(super) fn widen(sample: i16) -> f32 {
-    f32::from(sample)
+fn interleave<const UP: usize>(rows: &[i32], row_len: usize, sums: &mut [i32]) {
+    let (groups, rest) = sums.as_chunks_mut::<UP>();
+    let mut row = rows.chunks_exact(row_len);
+    let rows: [&[i32]; UP] =
+        std::array::from_fn(|_| row.next().map_or(&[][..], |row| &row[..=groups.len()]));
+    for (n, group) in groups.iter_mut().enumerate() {
+        for (sum, row) in group.iter_mut().zip(rows) {
+            *sum = row[n];
+        }
+    }
+    for (sum, row) in rest.iter_mut().zip(rows) {
+        *sum = row[groups.len()];
+    }
 }
 
-/// The nearest 16-bit sample, halves to the even one, limited to the range.
+/// A sum as the nearest 16-bit sample, limited to the range.
 #[inline(always)]
-pub(super) fn round(exact: f32) -> i16 {
-    // From 2^23 on a float has no fraction: to add 1.5 · 2^23 rounds, and leaves the whole number in
-    // the low bits.
-    const ROUNDER: f32 = 12_582_912.0;
-    let limited = exact.clamp(f32::from(i16::MIN), f32::from(i16::MAX));
-    ((limited + ROUNDER).to_bits() as u16).cast_signed()
+pub(super) fn to_i16(sum: i32) -> i16 {
+    let rounded = (sum + (1 << (SUM_BITS - 1))) >> SUM_BITS;
+    rounded.clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16
+}
+
+/// A sum as a float, full scale as 1.
+#[inline(always)]
+pub(super) fn to_f32(sum: i32) -> f32 {
+    const UNIT: f32 = 1.0 / (1_u32 << (SUM_BITS + 15)) as f32;
+    sum as f32 * UNIT
 }

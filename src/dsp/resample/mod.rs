@@ -7,15 +7,22 @@
 
 mod design;
 mod kernel;
+mod lanes;
 #[cfg(test)]
 mod tests;
 
+use std::cell::RefCell;
 use std::sync::OnceLock;
 
+use dasp::Sample as _;
+
 use self::design::Bank;
-use self::kernel::{Convolve, Cursor, Interpolate};
+use self::kernel::{Cursor, Deal, Interleave, OVERRUN, Rows, Singly};
 use super::simd::Level;
 use crate::audio::SampleRate;
+
+/// Input that is worked on at a time, in samples.
+const BLOCK: usize = 960;
 
 /// What a [`Resampler`] keeps of a signal, and what it costs. Bands are fractions of the lower of
 /// the two rates, in brackets what they are where that is 8 kHz.
@@ -41,11 +48,23 @@ pub struct Resampler {
     /// None where both rates are the same.
     bank: Option<&'static Bank>,
     level: Level,
-    /// The latest input: the filter's memory, then what is being worked on.
-    line: Vec<f32>,
+    /// The latest input, as much as the next output may need.
+    memory: Box<[i16]>,
     cursor: Cursor,
-    /// Output before it is rounded.
-    exact: Vec<f32>,
+}
+
+/// What a thread works with while it resamples, whichever call it is for: so a call's own state is
+/// small, and this stays in the cache.
+#[derive(Default)]
+struct Workspace {
+    line: Vec<i16>,
+    planes: Vec<[i16; 2]>,
+    rows: Vec<i32>,
+    sums: Vec<i32>,
+}
+
+thread_local! {
+    static WORKSPACE: RefCell<Workspace> = RefCell::default();
 }
 
 impl Resampler {
@@ -61,13 +80,8 @@ impl Resampler {
     #[must_use]
     pub fn with_level(from: SampleRate, to: SampleRate, quality: Quality, level: Level) -> Self {
         let bank = (from != to).then(|| bank(from, to, quality));
-        Self {
-            bank,
-            level,
-            line: vec![0.0; bank.map_or(0, |bank| bank.taps - 1)],
-            cursor: Cursor::default(),
-            exact: Vec::new(),
-        }
+        let memory = vec![0; bank.map_or(0, |bank| bank.taps - 1)].into_boxed_slice();
+        Self { bank, level, memory, cursor: Cursor::default() }
     }
 
     /// Delay of the filter, in output samples: an impulse in input sample 0 has its peak in just
@@ -90,55 +104,95 @@ impl Resampler {
     ///
     /// Allocates only while `input` is longer than ever before.
     pub fn process(&mut self, input: &[i16], output: &mut Vec<i16>) {
-        let Some(bank) = self.bank else {
-            output.clear();
-            return output.extend_from_slice(input);
-        };
-        let memory = bank.taps - 1;
-        self.line.resize(memory + input.len(), 0.0);
-        self.level.map(input, &mut self.line[memory..], kernel::widen);
-        let mut exact = std::mem::take(&mut self.exact);
-        self.filter(bank, input.len(), &mut exact);
-        output.resize(exact.len(), 0);
-        self.level.map(&exact, output, kernel::round);
-        self.exact = exact;
+        output.clear();
+        let Some(bank) = self.bank else { return output.extend_from_slice(input) };
+        let level = self.level;
+        self.filter(bank, input, |sums| {
+            let made = output.len();
+            output.resize(made + sums.len(), 0);
+            level.map(sums, &mut output[made..], kernel::to_i16);
+        });
     }
 
-    /// Turns `input` into `output`, which is cleared before, without rounding. Any scale will do;
-    /// nothing is limited.
-    ///
-    /// Allocates only while `input` is longer than ever before.
-    pub fn process_f32(&mut self, input: &[f32], output: &mut Vec<f32>) {
+    /// The same with output in floats of which 1 is full scale. They are neither rounded to 16 bits
+    /// nor limited.
+    pub fn process_to_f32(&mut self, input: &[i16], output: &mut Vec<f32>) {
+        output.clear();
         let Some(bank) = self.bank else {
-            output.clear();
-            return output.extend_from_slice(input);
+            return output.extend(input.iter().map(|sample| sample.to_sample::<f32>()));
         };
-        self.line.extend_from_slice(input);
-        self.filter(bank, input.len(), output);
+        let level = self.level;
+        self.filter(bank, input, |sums| {
+            let made = output.len();
+            output.resize(made + sums.len(), 0.0);
+            level.map(sums, &mut output[made..], kernel::to_f32);
+        });
     }
 
     /// Forgets what was heard: the next sample is the first one again.
     pub fn reset(&mut self) {
-        self.line.fill(0.0);
+        self.memory.fill(0);
         self.cursor = Cursor::default();
     }
 
-    /// Makes all the output that the last `inputs` samples of the line allow for.
-    fn filter(&mut self, bank: &Bank, inputs: usize, output: &mut Vec<f32>) {
-        let count = self.output_len(inputs);
-        output.resize(count, 0.0);
-        let Self { level, line, cursor, .. } = self;
-        match (bank.up, bank.down) {
-            (2, 1) => level.run(Interpolate::<2> { bank, line, output }),
-            (3, 1) => level.run(Interpolate::<3> { bank, line, output }),
-            (4, 1) => level.run(Interpolate::<4> { bank, line, output }),
-            (6, 1) => level.run(Interpolate::<6> { bank, line, output }),
-            _ => {
-                let next = level.run(Convolve { bank, line, cursor: *cursor, output });
-                *cursor = Cursor { input: next.input - inputs, ..next };
+    /// Makes all the output that the input allows for, and hands it on in pieces.
+    fn filter(&mut self, bank: &Bank, input: &[i16], mut hand_on: impl FnMut(&[i32])) {
+        WORKSPACE.with_borrow_mut(|workspace| {
+            for input in input.chunks(BLOCK) {
+                hand_on(self.filter_block(bank, input, workspace));
             }
-        }
-        line.drain(..inputs);
+        });
+    }
+
+    fn filter_block<'a>(
+        &mut self,
+        bank: &Bank,
+        input: &[i16],
+        workspace: &'a mut Workspace,
+    ) -> &'a [i32] {
+        let outputs = self.output_len(input.len());
+        let Self { level, memory, cursor, .. } = self;
+        let Workspace { line, planes, rows, sums } = workspace;
+        line.clear();
+        line.extend_from_slice(memory);
+        line.extend_from_slice(input);
+        let sums = if bank.has_rows() {
+            let mut parities = [false; 2];
+            for row in 0..bank.up.min(outputs) {
+                parities[cursor.after(row * bank.down, bank).input % 2] = true;
+            }
+            grow(planes, bank.down * bank.plane_len);
+            let planes = &mut planes[..bank.down * bank.plane_len];
+            level.run(Deal { bank, line, parities, planes });
+            let row_len = outputs.div_ceil(bank.up) + OVERRUN;
+            grow(rows, bank.up * row_len);
+            let rows = &mut rows[..bank.up * row_len];
+            level.run(Rows { bank, planes, cursor: *cursor, outputs, rows, row_len });
+            if bank.up == 1 {
+                &rows[..outputs]
+            } else {
+                grow(sums, outputs);
+                let sums = &mut sums[..outputs];
+                level.run(Interleave { rows, row_len, up: bank.up, sums });
+                sums
+            }
+        } else {
+            grow(sums, outputs);
+            let sums = &mut sums[..outputs];
+            level.run(Singly { bank, line, cursor: *cursor, sums });
+            sums
+        };
+        let next = cursor.after(outputs * bank.down, bank);
+        *cursor = Cursor { input: next.input - input.len(), ..next };
+        memory.copy_from_slice(&line[input.len()..]);
+        sums
+    }
+}
+
+/// Makes room for `len` values, whatever they are.
+fn grow<T: Clone + Default>(values: &mut Vec<T>, len: usize) {
+    if values.len() < len {
+        values.resize(len, T::default());
     }
 }
 

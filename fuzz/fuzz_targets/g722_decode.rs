@@ -1,0 +1,7 @@
+//! Fuzzes `codec_checks::g722_decode`.
+#![no_main]
+
+#[path = "../codec_checks.rs"]
+mod codec_checks;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| codec_checks::g722_decode(bytes));
