@@ -1,13 +1,14 @@
 # The two commands that a newcomer needs: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint setup
+.PHONY: help demo test lint bench-dsp setup
 
 CARGO ?= cargo
 
 help:
-	@echo "make demo   play a caller against the real server on loopback, and measure (no Asterisk needed)"
-	@echo "make test   run every test, those against a real Asterisk included"
-	@echo "make lint   formatting and lints, as CI wants them"
+	@echo "make demo        play a caller against the real server on loopback, and measure (no Asterisk needed)"
+	@echo "make test        run every test, those against a real Asterisk included"
+	@echo "make lint        formatting and lints, as CI wants them"
+	@echo "make bench-dsp   speed and quality of codecs and resamplers, ours and others'; fails where a bar is not met"
 
 demo: setup
 	$(CARGO) run --release --locked -- demo
@@ -24,6 +25,11 @@ test: setup
 lint: setup
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
+
+# On one core; a few minutes. Rewrites the figures and plots of docs/dsp.md.
+bench-dsp: setup
+	@benches/setup.sh
+	$(CARGO) bench --locked --bench dsp --features bench-peers
 
 # A C compiler: Rust links with it, and the TLS library has parts in C and assembler. libopus: the Opus codec.
 setup:

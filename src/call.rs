@@ -47,12 +47,13 @@ pub enum Transport {
 impl Transport {
     /// The formats that can travel this way.
     ///
-    /// AudioSocket has kinds for `slin` only: anything else would go under the kind of `slin`, with
-    /// nothing to tell it apart.
+    /// Over RTP Asterisk loses audio of `slin192` (`docs/assumptions.md`). AudioSocket has kinds for
+    /// `slin` only: anything else would go under the kind of `slin`, with nothing to tell it apart.
     #[must_use]
     pub const fn formats(self) -> &'static [MediaFormat] {
         match self {
-            Self::Rtp => &MediaFormat::ALL,
+            // All but `slin192`, the last of the list.
+            Self::Rtp => MediaFormat::ALL.split_at(12).0,
             // All but µ-law, A-law, G.722 and Opus, which lead the list.
             Self::AudioSocket => MediaFormat::ALL.split_at(4).1,
         }
@@ -162,5 +163,25 @@ impl fmt::Display for EndReason {
             Self::ShuttingDown => "shutting_down",
             Self::Panicked => "panicked",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_transport_carries_what_its_peer_can_send() {
+        let names = |transport: Transport| -> Vec<&str> {
+            transport.formats().iter().map(|format| format.asterisk_name()).collect()
+        };
+        assert_eq!(
+            names(Transport::Rtp).join(" "),
+            "ulaw alaw g722 opus slin slin12 slin16 slin24 slin32 slin44 slin48 slin96"
+        );
+        assert_eq!(
+            names(Transport::AudioSocket).join(" "),
+            "slin slin12 slin16 slin24 slin32 slin44 slin48 slin96 slin192"
+        );
     }
 }

@@ -16,6 +16,7 @@ pub mod opus;
 pub mod resample;
 pub mod silence;
 pub mod simd;
+pub mod spectrum;
 pub mod tone;
 
 pub use correlation::{Match, find_offset};

@@ -6,6 +6,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
+use sidetone::dsp::g722;
+
 use crate::asterisk::{Asterisk, LocalCall, Options, Sipp, SippScenario, require};
 
 /// Where the whole of `needle` stands in `hay`.
@@ -248,10 +250,13 @@ fn dynamic_payload_type_is_dropped_by_asterisk_and_static_ones_are_heard() {
         let slin: Vec<u8> =
             wave(8000).flat_map(|up| if up { [0x20, 0] } else { [0xe0, 0] }).collect();
         let ulaw: Vec<u8> = wave(8000).map(|up| if up { 0x9f } else { 0x1f }).collect();
+        let samples: Vec<i16> = wave(16_000).map(|up| if up { 0x2000 } else { -0x2000 }).collect();
+        let mut g722 = vec![0; 160];
+        g722::Encoder::new().encode(&samples, &mut g722);
 
         let dynamic = heard_from_slin16_channel(&asterisk, 118, &slin16);
         assert_eq!(loud(&dynamic), 0, "payload type 118 is not heard");
-        for (payload_type, payload) in [(0, &ulaw), (10, &slin), (11, &slin)] {
+        for (payload_type, payload) in [(0, &ulaw), (9, &g722), (10, &slin), (11, &slin)] {
             let heard = heard_from_slin16_channel(&asterisk, payload_type, payload);
             assert!(
                 loud(&heard) > 8000,

@@ -14,6 +14,7 @@ mod control;
 mod dialplan;
 mod echo;
 mod forgery;
+mod formats;
 mod hangup;
 mod harness;
 mod outage;
