@@ -13,6 +13,9 @@ pub(super) const SUM_BITS: u32 = 13;
 /// Banks of up to so many phases are worked on phase by phase, those of more output by output.
 const MAX_ROWS: usize = 8;
 
+/// Bits of a coefficient below the 16 of the first layer, in banks of many phases.
+const MANY_PHASES_EXTRA_BITS: u32 = 8;
+
 /// Most that the magnitudes of a segment's coefficients come to, so that the sum of their products
 /// with 16-bit samples stays below 2^31.
 const MAX_SEGMENT_SUM: f64 = 65_535.0;
@@ -65,7 +68,7 @@ struct Specification {
     cutoff: f64,
     /// Attenuation of the stop band in dB, from which the window's shape follows.
     stop_db: f64,
-    /// Bits of a coefficient below the 16 of the first layer.
+    /// Bits of a coefficient below the 16 of the first layer, in banks of few phases.
     extra_bits: u32,
 }
 
@@ -89,6 +92,8 @@ impl Bank {
         let up = (to.hz() / divisor) as usize;
         let down = (from.hz() / divisor) as usize;
         let Specification { reach, cutoff, stop_db, extra_bits } = quality.specification();
+        // The errors of many phases do not lie in a few images, but everywhere.
+        let extra_bits = if up <= MAX_ROWS { extra_bits } else { MANY_PHASES_EXTRA_BITS };
         let ticks = up.max(down);
 
         // Symmetric about a tick that is a whole number of output samples.
