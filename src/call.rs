@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::audio::{MediaFormat, SampleRate};
+use crate::audio::MediaFormat;
 
 /// Names one call for its whole stay, unique over restarts.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
@@ -113,14 +113,6 @@ pub struct CallInfo {
     pub caller: Option<Caller>,
     /// The UUID that an AudioSocket peer announced.
     pub stream_uuid: Option<Uuid>,
-}
-
-impl CallInfo {
-    /// Rate of the call's audio, once its format is known.
-    #[must_use]
-    pub fn sample_rate(&self) -> Option<SampleRate> {
-        self.format.map(MediaFormat::sample_rate)
-    }
 }
 
 /// Why a call ended.

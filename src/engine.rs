@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 pub use io::{Command, Epoch, Input, Output};
 
-use crate::audio::{AudioFrame, Origin, Position, Ptime, SampleRate};
+use crate::audio::{AudioFrame, MediaFormat, Origin, Position, Ptime, SampleRate};
 use crate::call::{CallInfo, EndReason, Transport};
 use crate::event::{Event, EventKind};
 use crate::media::{
@@ -92,7 +92,11 @@ impl Engine {
         settings: MediaSettings,
         max_frame_bytes: usize,
     ) -> Self {
-        let leg = AudioSocketLeg::new(info.sample_rate(), epoch.instant, max_frame_bytes);
+        let leg = AudioSocketLeg::new(
+            info.format.map(MediaFormat::sample_rate),
+            epoch.instant,
+            max_frame_bytes,
+        );
         let mut engine =
             Self::new(epoch, info, pipeline, settings, Leg::AudioSocket(Box::new(leg)));
         engine.start_pacer();

@@ -409,6 +409,14 @@ fn what_is_probably_not_meant_is_a_warning() {
                 [api]\nbind = \"0.0.0.0:9093\"";
     assert_eq!(warnings(open).len(), 3, "{:#?}", warnings(open));
     assert_eq!(warnings(ASTERISK), Vec::<String>::new());
+
+    let same = |format: &str| {
+        format!("{ASTERISK}format = \"{format}\"\n[playout]\nreturn_format = \"same\"")
+    };
+    assert_eq!(warnings(&same("g722")), Vec::<String>::new());
+    let found = warnings(&same("opus"));
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert!(found[0].contains("drops what calls in opus are answered"), "{found:#?}");
 }
 
 #[test]

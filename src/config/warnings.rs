@@ -6,6 +6,8 @@ use super::Config;
 use super::address::{host_of_url, is_loopback};
 use super::check::shard_count;
 use crate::ari::AsteriskSettings;
+use crate::call::Transport;
+use crate::media::ReturnFormat;
 use crate::runtime::Accept;
 use crate::runtime::recording::MAX_OPEN;
 
@@ -42,6 +44,15 @@ fn of_block(config: &Config, block: &AsteriskSettings, warnings: &mut Vec<String
     let encrypted = block.url.starts_with("https://");
     if !encrypted && block.ca_file.is_some() {
         warnings.push(format!("asterisk {:?}: ca_file is of no use with http://", block.name));
+    }
+    let is_dropped = config.media.return_format == ReturnFormat::Same
+        && block.media == Transport::Rtp
+        && !block.format.has_static_payload_type();
+    if is_dropped {
+        warnings.push(format!(
+            "asterisk {:?}: with playout.return_format = \"same\" it drops what calls in {} are answered; use \"auto\"",
+            block.name, block.format
+        ));
     }
     if is_loopback(host) {
         return;

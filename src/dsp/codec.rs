@@ -74,6 +74,17 @@ impl Decoder {
         }
     }
 
+    /// Samples of a payload, where it tells them without being decoded.
+    #[must_use]
+    pub fn samples_in(&self, payload: &[u8]) -> Option<usize> {
+        match self {
+            Self::Ulaw | Self::Alaw => Some(payload.len()),
+            Self::L16(_) => Some(payload.len() / 2),
+            Self::G722(_) => Some(2 * payload.len()),
+            Self::Opus(decoder) => opus::Decoder::packet_samples(payload, decoder.rate()).ok(),
+        }
+    }
+
     /// Decodes one payload into `samples`, whose former content goes. Where there is an error,
     /// `samples` is empty afterwards and the decoder may be used further.
     ///
@@ -87,12 +98,10 @@ impl Decoder {
             samples.clear();
             return Err(CodecError::PayloadSize { format, bytes });
         }
-        let count = match self {
-            Self::Ulaw | Self::Alaw => bytes,
-            Self::L16(_) => bytes / 2,
-            Self::G722(_) => 2 * bytes,
-            Self::Opus(decoder) => return Ok(decoder.decode(payload, samples)?),
-        };
+        if let Self::Opus(decoder) = self {
+            return Ok(decoder.decode(payload, samples)?);
+        }
+        let count = self.samples_in(payload).unwrap_or_default();
         samples.resize(count, 0);
         match self {
             Self::Ulaw => g711::ulaw_decode(payload, samples),

@@ -15,6 +15,10 @@ pub(super) struct RtpDownlink {
     payload: Vec<u8>,
     packetizer: Packetizer,
     silence: SilencePolicy,
+    /// Filter or codec give out what they take in only with the frame after it.
+    delays: bool,
+    /// They still hold the end of what was audible.
+    holds_a_tail: bool,
 }
 
 impl RtpDownlink {
@@ -31,25 +35,29 @@ impl RtpDownlink {
         let returned = settings.return_format.of(format, rate);
         let wire_rate = settings.rate_of(returned);
         let resampler = || (Resampler::new(rate, wire_rate, Quality::Voice), Vec::new());
+        let encoder = Encoder::new(returned, wire_rate, &settings.opus.encoder)
+            .expect("the settings of Opus are in range");
         Self {
             rate,
             returned,
             resampler: (wire_rate != rate).then(resampler),
-            encoder: Encoder::new(returned, wire_rate, &settings.opus.encoder)
-                .expect("the settings of Opus are in range"),
+            delays: wire_rate != rate || encoder.output_delay() > 0,
+            encoder,
             payload: Vec::new(),
             packetizer: Packetizer::new(returned, seed),
             silence: settings.silence,
+            holds_a_tail: false,
         }
     }
 
     /// Writes the packet of one frame into `out`; false where none needs to be sent.
     pub(super) fn send(&mut self, samples: &[i16], audible: bool, out: &mut Vec<u8>) -> bool {
         let ticks = self.ticks(samples.len());
-        if !audible && self.silence == SilencePolicy::Suppress {
+        if !audible && !self.holds_a_tail && self.silence == SilencePolicy::Suppress {
             self.packetizer.pause(ticks);
             return false;
         }
+        self.holds_a_tail = audible && self.delays;
         let samples = match &mut self.resampler {
             Some((resampler, resampled)) => {
                 resampler.process(samples, resampled);

@@ -40,8 +40,9 @@ pub struct RtpLeg {
     samples: Vec<i16>,
     ready: Option<Ready>,
     concealed_frames_due: u64,
-    /// The packet that is next lies right behind the frames that are due.
-    hole_is_whole: bool,
+    /// The packet that is next lies right behind the frames that are due: its redundancy is for the
+    /// last of them.
+    hole_is_filled: bool,
     /// Length of the latest frame: what a missing one is taken to have had.
     frame_samples: usize,
     /// A packet that may be the first of a new stream.
@@ -71,6 +72,7 @@ enum Change {
 #[derive(Clone, Copy, Debug)]
 struct Ready {
     position: Position,
+    origin: Origin,
     late: bool,
 }
 
@@ -111,7 +113,7 @@ impl RtpLeg {
             samples: Vec::new(),
             ready: None,
             concealed_frames_due: 0,
-            hole_is_whole: false,
+            hole_is_filled: false,
             frame_samples: 0,
             held: Vec::new(),
             held_since: epoch,
@@ -198,8 +200,8 @@ impl RtpLeg {
             }
         }
         let (position, origin, late) = match self.ready.take() {
-            Some(Ready { position, late }) => (position, Origin::Real, late),
-            None => (self.conceal(stats), Origin::Concealed, false),
+            Some(Ready { position, origin, late }) => (position, origin, late),
+            None => (self.fill_hole(stats), Origin::Concealed, false),
         };
         let frame = AudioFrame { samples: &mut self.samples, rate: self.rate, position, origin };
         Some(if late { Uplink::Late(frame) } else { Uplink::Frame(frame) })
@@ -278,16 +280,23 @@ impl RtpLeg {
         if self.timeline.is_flooded(now) {
             return stats.rejected.count(Rejected::Overflow);
         }
+        let mut origin = Origin::Real;
         if self.decoder.decode(payload, &mut self.samples).is_err() {
             stats.rejected.count(Rejected::Undecodable);
-            self.hole_is_whole = false;
-            self.concealed_frames_due = u64::from(self.frame_samples > 0);
-            return;
+            if self.frame_samples == 0 {
+                return;
+            }
+            // Its place is known, and mostly its length; what it holds is lost.
+            let samples = self.decoder.samples_in(payload).unwrap_or(self.frame_samples);
+            self.samples.resize(samples, 0);
+            self.decoder.conceal(None, &mut self.samples);
+            stats.frames_concealed += 1;
+            origin = Origin::Concealed;
         }
         self.frame_samples = self.samples.len();
         let place = self.timeline.place(now, ts, self.samples.len());
         stats.timestamp_jumps += u64::from(place.jumped);
-        self.ready = Some(Ready { position: place.position, late: false });
+        self.ready = Some(Ready { position: place.position, origin, late: false });
     }
 
     /// Decodes a packet whose place was given up, where the archive still wants it.
@@ -306,7 +315,7 @@ impl RtpLeg {
             if decoder.decode(payload, &mut self.samples).is_err() {
                 stats.rejected.count(Rejected::Undecodable);
             } else {
-                self.ready = Some(Ready { position, late: true });
+                self.ready = Some(Ready { position, origin: Origin::Real, late: true });
             }
         }
         true
@@ -324,9 +333,10 @@ impl RtpLeg {
             Popped::Hole { packets, until } => {
                 stats.packets_lost += packets;
                 let frame = self.frame_samples.max(1) as u64;
-                let missing = packets.min(self.timeline.gap_before(until) / frame);
+                let gap = self.timeline.gap_before(until);
+                let missing = packets.min(gap / frame);
                 self.concealed_frames_due = missing.min(MAX_CONCEALED);
-                self.hole_is_whole = missing <= MAX_CONCEALED;
+                self.hole_is_filled = gap - self.concealed_frames_due * frame < frame;
                 true
             }
             Popped::Wait(until) => {
@@ -374,11 +384,11 @@ impl RtpLeg {
     }
 
     /// Makes up the next frame of a hole, and answers where it lies.
-    fn conceal(&mut self, stats: &mut CallStats) -> Position {
+    fn fill_hole(&mut self, stats: &mut CallStats) -> Position {
         self.concealed_frames_due -= 1;
         stats.frames_concealed += 1;
         self.samples.resize(self.frame_samples, 0);
-        let last = self.concealed_frames_due == 0 && self.hole_is_whole;
+        let last = self.concealed_frames_due == 0 && self.hole_is_filled;
         let following = if last { self.jitter.next_payload() } else { None };
         let following = following.filter(|payload| !payload.is_empty());
         let recovery = self.decoder.conceal(following, &mut self.samples);

@@ -220,6 +220,7 @@ impl Collector for MediaCollector {
             MetricType::Counter,
             &[
                 ("state", "concealed", media.frames_concealed),
+                ("state", "recovered", media.frames_recovered),
                 ("state", "skipped", media.frames_skipped),
             ],
         )?;

@@ -32,7 +32,7 @@ use collector::CollectorFactory;
 #[allow(unused_imports, reason = "every test binary uses its own part")]
 pub(crate) use collector::{Kept, Moment, Script, Seen, Track, idle};
 #[allow(unused_imports, reason = "every test binary uses its own part")]
-pub(crate) use sender::{Sender, sample};
+pub(crate) use sender::{Sender, noise, sample};
 
 /// Longest AudioSocket frame, as the configuration has it.
 pub(crate) const MAX_FRAME_BYTES: usize = 8192;

@@ -5,9 +5,10 @@ use std::time::Duration;
 use sidetone::audio::{MediaFormat, Origin, SampleRate};
 use sidetone::call::Transport;
 use sidetone::dsp::codec::Decoder;
+use sidetone::dsp::tone::Sine;
 use sidetone::dsp::{find_offset, opus};
 use sidetone::event::EventKind;
-use sidetone::media::{MediaSettings, OpusSettings, Rejected, ReturnFormat};
+use sidetone::media::{MediaSettings, OpusSettings, Rejected, ReturnFormat, SilencePolicy};
 
 use crate::driver::speech::{frame_samples, payloads, speech};
 use crate::driver::{Moment, Rig, Script, Sender, Track, idle, ms};
@@ -205,21 +206,96 @@ fn what_comes_late_reaches_the_archive_and_leaves_the_stream_alone() {
 }
 
 #[test]
+fn redundancy_is_for_the_frame_right_before_its_packet() {
+    let encoder = opus::Settings { expected_loss_percent: 20, ..opus::Settings::default() };
+    let opus = OpusSettings { encoder, ..OpusSettings::default() };
+    let settings = MediaSettings { opus, ..MediaSettings::default() };
+    let speech = Speech::new(MediaFormat::Opus, &settings);
+    let frame = frame_samples(speech.rate) as u64;
+    // A sender that pauses for five frames after the packet that gets lost, or does not pause.
+    let recovered = |pause: u64, lost: usize| {
+        let mut rig = Rig::rtp_with(MediaFormat::Opus, settings.clone(), idle());
+        let mut sender = Sender::new(MediaFormat::Opus);
+        let mut late = 0;
+        for (n, payload) in speech.payloads.iter().enumerate() {
+            let packet = sender.carry(payload, 960);
+            if n == lost {
+                sender.pause(960 * pause);
+                late = 20 * pause;
+            } else {
+                rig.datagram(at(n) + ms(late), &packet);
+            }
+        }
+        rig.run_until(at(speech.payloads.len()) + ms(late + 500));
+        let seen = rig.seen();
+        let frames: Vec<_> = seen.of(Track::Uplink).collect();
+        let concealed = frames.iter().position(|kept| kept.origin == Origin::Concealed);
+        let concealed = concealed.expect("the lost frame is concealed");
+        assert_eq!(frames[concealed].position, frames[concealed - 1].end());
+        assert_eq!(
+            frames[concealed + 1].position,
+            frames[concealed].position + (pause + 1) * frame
+        );
+        assert_eq!(rig.stats().frames_concealed, 1);
+        rig.stats().frames_recovered
+    };
+    let lost: Vec<usize> = (30..200).step_by(10).filter(|&n| recovered(0, n) == 1).collect();
+    assert!(lost.len() > 5, "most packets carry the frame before them");
+    for n in lost {
+        assert_eq!(recovered(5, n), 0, "packet {n}");
+    }
+}
+
+#[test]
+fn the_end_of_what_is_audible_leaves_before_silence_is_suppressed() {
+    // Half a second of a loud tone, then nothing.
+    let script = |rate: SampleRate| -> Script {
+        let mut tone = vec![0; rate.hz() as usize / 2];
+        Sine::new(1_000.0, rate, 0.5).fill(&mut tone);
+        let mut rest = Some(tone);
+        Box::new(move |_, cx| {
+            if let Some(tone) = rest.take() {
+                cx.play(&tone);
+            }
+        })
+    };
+    let silence = SilencePolicy::Suppress;
+    let settings = MediaSettings { silence, ..MediaSettings::default() };
+    for (format, packets) in [
+        (MediaFormat::Ulaw, 25),
+        // One more for the tail in the codec's and the resampler's filters.
+        (MediaFormat::G722, 26),
+        (MediaFormat::Slin(SampleRate::HZ_48000), 26),
+    ] {
+        let rate = format.sample_rate();
+        let mut rig = Rig::rtp_with(format, settings.clone(), script(rate));
+        rig.datagram(ms(10), &Sender::new(format).carry(&[0; 160], 160));
+        rig.run_until(ms(3_000));
+        assert_eq!(rig.packets().count(), packets, "{format}");
+    }
+}
+
+#[test]
 fn what_is_no_packet_of_opus_is_counted_and_its_place_concealed() {
     let settings = MediaSettings::default();
     let mut speech = Speech::new(MediaFormat::Opus, &settings);
     // Code 3 with a frame count of 0 (RFC 6716 section 3.2.5, requirement 5).
     speech.payloads[50] = vec![0x03, 0x00];
+    // Two frames of 10 ms, whose lengths do not fit (requirement 3).
+    speech.payloads[70] = vec![0x41, 1, 2, 3];
     let mut rig = Rig::rtp(MediaFormat::Opus);
     speech.play(&mut rig, |_| false);
     let stats = rig.stats();
-    assert_eq!(stats.rejected.of(Rejected::Undecodable), 1);
-    assert_eq!((stats.frames_concealed, stats.packets_lost), (1, 0));
+    assert_eq!(stats.rejected.of(Rejected::Undecodable), 2);
+    assert_eq!((stats.frames_concealed, stats.packets_lost), (2, 0));
     let seen = rig.seen();
     let frames: Vec<_> = seen.of(Track::Uplink).collect();
     assert_eq!(frames.len(), speech.payloads.len());
-    assert_eq!(frames[50].origin, Origin::Concealed);
-    assert_eq!(frames[51].position, frames[50].end());
+    for bad in [50, 70] {
+        assert_eq!(frames[bad].origin, Origin::Concealed);
+        assert_eq!(frames[bad].position, frames[bad - 1].end());
+        assert_eq!(frames[bad + 1].position, frames[bad].end());
+    }
     assert_eq!(stats.timestamp_jumps, 0);
 }
 
