@@ -24,7 +24,7 @@ test: setup
 
 lint: setup
 	$(CARGO) fmt --check
-	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --all-targets --features bench-peers -- -D warnings
 
 # On one core; a few minutes. Rewrites the figures and plots of docs/dsp.md.
 bench-dsp: setup

@@ -1,12 +1,10 @@
 //! G.711 and L16: ours, the crates that do it, and a plain copy.
 
-use std::hint::black_box;
-
 use audio_codec::{Decoder, Encoder, pcma, pcmu};
 use sidetone::dsp::{g711, l16};
 use xlaw::{PcmXLawDecoder, PcmXLawEncoder};
 
-use crate::timing::{Contender, Step, touch};
+use crate::timing::{Contender, Place};
 
 /// 20 ms at 8 kHz.
 const SAMPLES: usize = 160;
@@ -17,27 +15,17 @@ fn frame(speech: &[i16], call: usize) -> Vec<i16> {
     speech[call % frames * SAMPLES..][..SAMPLES].to_vec()
 }
 
-/// A function from one slice to another.
+/// A function from one slice to another of [`SAMPLES`].
 fn slices<A, B, F>(name: &str, source: impl Fn(usize) -> Vec<A>, convert: F) -> Contender
 where
     A: Copy + 'static,
     B: Copy + Default + 'static,
-    F: Fn(&[A], &mut [B]) + Copy + 'static,
+    F: Fn(&[A], &mut [B]) + 'static,
 {
-    Contender::new(name, |call| {
-        let mut source = source(call);
-        let mut target = vec![B::default(); SAMPLES.max(source.len())];
-        move |step| match step {
-            Step::Touch => {
-                touch(&mut source);
-                touch(&mut target);
-            }
-            Step::Work => convert(black_box(&source), black_box(&mut target)),
-        }
-    })
+    stateful(name, source, || (), move |(), a, b| convert(a, b))
 }
 
-/// A function from slice to slice that has a state.
+/// The same with a state.
 fn stateful<A, B, S, F>(
     name: &str,
     source: impl Fn(usize) -> Vec<A>,
@@ -48,19 +36,21 @@ where
     A: Copy + 'static,
     B: Copy + Default + 'static,
     S: 'static,
-    F: Fn(&mut S, &[A], &mut [B]) + Copy + 'static,
+    F: Fn(&mut S, &[A], &mut [B]) + 'static,
 {
-    Contender::new(name, |call| {
-        let (mut source, mut state) = (source(call), state());
-        let mut target = vec![B::default(); source.len()];
-        move |step| match step {
-            Step::Touch => {
-                touch(&mut source);
-                touch(&mut target);
-            }
-            Step::Work => convert(&mut state, black_box(&source), black_box(&mut target)),
-        }
+    Contender::new(name, state, source, Place::exact(SAMPLES), move |state, a, b: &mut Vec<B>| {
+        convert(state, a, b);
     })
+}
+
+/// A function from a slice to as many bytes as [`SAMPLES`] of 16 bits are.
+fn to_bytes<A: Copy + 'static>(
+    name: &str,
+    source: impl Fn(usize) -> Vec<A>,
+    convert: impl Fn(&[A], &mut [u8]) + 'static,
+) -> Contender {
+    let place = Place::exact(2 * SAMPLES);
+    Contender::new(name, || (), source, place, move |(), a, b: &mut Vec<u8>| convert(a, b))
 }
 
 /// One sample after the other.
@@ -183,25 +173,15 @@ pub(crate) fn swaps(speech: &'static [i16]) -> [Contender; 2] {
     };
     [
         slices("L16 decode", bytes, decode),
-        Contender::new("L16 encode", |call| {
-            let (mut source, mut target) = (samples(call), vec![0; 2 * SAMPLES]);
-            move |step| match step {
-                Step::Touch => {
-                    touch(&mut source);
-                    touch(&mut target);
-                }
-                Step::Work => {
-                    l16::encode_be(black_box(&source), black_box(&mut target));
-                }
-            }
+        to_bytes("L16 encode", samples, |a, b| {
+            l16::encode_be(a, b);
         }),
     ]
 }
 
 /// A plain copy of a frame of 16-bit samples, 320 bytes: the C library's `memcpy`.
 pub(crate) fn copy(speech: &'static [i16]) -> Contender {
-    let copy = |a: &[u8], b: &mut [u8]| b.copy_from_slice(a);
-    slices("memcpy", |call| bytes(&frame(speech, call)), copy)
+    to_bytes("memcpy", |call| bytes(&frame(speech, call)), |a, b| b.copy_from_slice(a))
 }
 
 fn bytes(samples: &[i16]) -> Vec<u8> {

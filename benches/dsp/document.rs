@@ -78,7 +78,7 @@ fn figures(rows: &[Row], bars: &Bars) -> String {
 
 fn resamplers(row: &Row) -> String {
     let mut text = String::from(
-        "| resampler | ns hot | ns cooled | bytes per call | delay ms | ripple dB | images dB | \
+        "| resampler | ns hot | ns cooled | bytes of state | delay ms | ripple dB | images dB | \
          edge dB | THD+N dB |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|\n",
     );
     for (times, (figures, delay_s)) in row.times.iter().zip(&row.audio) {
@@ -88,7 +88,7 @@ fn resamplers(row: &Row) -> String {
             times.name,
             nanoseconds(times.hot_ns),
             nanoseconds(times.cooled_ns),
-            times.bytes_per_call,
+            times.state_bytes,
             1e3 * delay_s,
             figures.ripple_db,
             figures.images_db,
@@ -100,9 +100,13 @@ fn resamplers(row: &Row) -> String {
     text
 }
 
-/// Three digits that mean something.
+/// Three digits that mean something; below 10, two.
 fn nanoseconds(value: f64) -> String {
-    if value < 100.0 { format!("{value:.1}") } else { format!("{value:.0}") }
+    if value < 99.95 {
+        return format!("{value:.1}");
+    }
+    let unit = 10_f64.powf(value.log10().floor() - 2.0);
+    format!("{:.0}", (value / unit).round() * unit)
 }
 
 /// The processor and the versions of what is linked.

@@ -5,7 +5,7 @@ use std::ptr::{NonNull, null, null_mut};
 
 use sidetone::audio::SampleRate;
 
-use crate::resamplers::{ROOM_FRAMES, Resample, room};
+use crate::resamplers::Resample;
 
 #[link(name = "speexdsp")]
 unsafe extern "C" {
@@ -28,10 +28,7 @@ unsafe extern "C" {
 }
 
 /// speexdsp's resampler.
-pub(crate) struct Speex {
-    state: NonNull<c_void>,
-    output: Vec<i16>,
-}
+pub(crate) struct Speex(NonNull<c_void>);
 
 impl Speex {
     /// `quality` 0 to 10.
@@ -39,40 +36,34 @@ impl Speex {
         let mut error = 0;
         // SAFETY: values, and a place for the error.
         let state = unsafe { speex_resampler_init(1, from.hz(), to.hz(), quality, &raw mut error) };
-        let state = NonNull::new(state).expect("speexdsp makes a resampler");
-        Self { state, output: room(to) }
+        Self(NonNull::new(state).expect("speexdsp makes a resampler"))
     }
 }
 
 impl Resample for Speex {
-    fn process(&mut self, input: &[i16]) -> &[i16] {
+    fn process(&mut self, input: &[i16], output: &mut Vec<i16>) -> usize {
         let mut taken = u32::try_from(input.len()).expect("a frame is short");
-        let mut made = u32::try_from(self.output.len()).expect("a frame is short");
+        let mut made = u32::try_from(output.len()).expect("a frame is short");
         // SAFETY: the state is alive, and both buffers are as long as is said.
         let error = unsafe {
             speex_resampler_process_int(
-                self.state.as_ptr(),
+                self.0.as_ptr(),
                 0,
                 input.as_ptr(),
                 &raw mut taken,
-                self.output.as_mut_ptr(),
+                output.as_mut_ptr(),
                 &raw mut made,
             )
         };
         assert_eq!((error, taken as usize), (0, input.len()));
-        &self.output[..made as usize]
-    }
-
-    fn output(&mut self) -> &mut [i16] {
-        let frame = self.output.len() / ROOM_FRAMES;
-        &mut self.output[..frame]
+        made as usize
     }
 }
 
 impl Drop for Speex {
     fn drop(&mut self) {
         // SAFETY: the state is alive, and nobody else has it.
-        unsafe { speex_resampler_destroy(self.state.as_ptr()) }
+        unsafe { speex_resampler_destroy(self.0.as_ptr()) }
     }
 }
 
@@ -126,10 +117,7 @@ unsafe extern "C" {
 }
 
 /// soxr's resampler.
-pub(crate) struct Soxr {
-    state: NonNull<c_void>,
-    output: Vec<i16>,
-}
+pub(crate) struct Soxr(NonNull<c_void>);
 
 impl Soxr {
     /// `recipe` as in `soxr.h`: 4 is HQ, 6 is VHQ.
@@ -155,39 +143,33 @@ impl Soxr {
                 null(),
             )
         };
-        let state = NonNull::new(state).expect("soxr makes a resampler");
-        Self { state, output: room(to) }
+        Self(NonNull::new(state).expect("soxr makes a resampler"))
     }
 }
 
 impl Resample for Soxr {
-    fn process(&mut self, input: &[i16]) -> &[i16] {
+    fn process(&mut self, input: &[i16], output: &mut Vec<i16>) -> usize {
         let (mut taken, mut made) = (0, 0);
         // SAFETY: the state is alive, and both buffers are as long as is said.
         let error = unsafe {
             soxr_process(
-                self.state.as_ptr(),
+                self.0.as_ptr(),
                 input.as_ptr().cast(),
                 input.len(),
                 &raw mut taken,
-                self.output.as_mut_ptr().cast(),
-                self.output.len(),
+                output.as_mut_ptr().cast(),
+                output.len(),
                 &raw mut made,
             )
         };
         assert!(error.is_null() && taken == input.len());
-        &self.output[..made]
-    }
-
-    fn output(&mut self) -> &mut [i16] {
-        let frame = self.output.len() / ROOM_FRAMES;
-        &mut self.output[..frame]
+        made
     }
 }
 
 impl Drop for Soxr {
     fn drop(&mut self) {
         // SAFETY: the state is alive, and nobody else has it.
-        unsafe { soxr_delete(self.state.as_ptr()) }
+        unsafe { soxr_delete(self.0.as_ptr()) }
     }
 }

@@ -8,47 +8,59 @@ use sidetone::audio::SampleRate;
 use sidetone::dsp::opus::{Decoder, Encoder, Settings};
 
 use crate::resamplers::frame_samples;
-use crate::timing::{Contender, Step, touch};
+use crate::timing::{Contender, Place, Source};
 
 const RATE: SampleRate = SampleRate::HZ_16000;
 
 /// Room for a packet, as `opus.h` recommends it.
 const PACKET_BYTES: usize = 4000;
 
-/// The items of a list, over and over.
-struct Loop<T> {
-    items: Vec<T>,
+/// Frames that all calls share, over and over.
+struct Loop<T: 'static> {
+    frames: &'static [Vec<T>],
     at: usize,
 }
 
-impl<T: Copy> Loop<Vec<T>> {
+impl<T> Loop<T> {
+    /// Beginning with another one for each call.
+    fn new(frames: &'static [Vec<T>], call: usize) -> Self {
+        Self { frames, at: 7 * call % frames.len() }
+    }
+
+    fn following(&self) -> usize {
+        if self.at + 1 == self.frames.len() { 0 } else { self.at + 1 }
+    }
+}
+
+impl<T: Copy> Source for Loop<T> {
+    type Item = T;
+
     fn next(&mut self) -> &[T] {
-        self.at = (self.at + 1) % self.items.len();
-        &self.items[self.at]
+        self.at = self.following();
+        &self.frames[self.at]
     }
 
-    /// Brings the item that is next into the nearest cache.
     fn touch(&mut self) {
-        let next = (self.at + 1) % self.items.len();
-        touch(&mut self.items[next]);
+        for &value in &self.frames[self.following()] {
+            black_box(value);
+        }
     }
 }
 
-/// All frames of `speech`, beginning with another one for each call.
-fn frames(speech: &[i16], call: usize) -> Loop<Vec<i16>> {
-    let items: Vec<_> = speech.chunks_exact(frame_samples(RATE)).map(<[i16]>::to_vec).collect();
-    Loop { at: 7 * call % items.len(), items }
+fn frames(speech: &[i16]) -> &'static [Vec<i16>] {
+    let frames: Vec<_> = speech.chunks_exact(frame_samples(RATE)).map(<[i16]>::to_vec).collect();
+    frames.leak()
 }
 
-fn packets(speech: &[i16], call: usize) -> Loop<Vec<u8>> {
-    let frames = frames(speech, call);
+fn packets(speech: &[i16]) -> &'static [Vec<u8>] {
     let mut encoder = Encoder::new(RATE, &Settings::default()).expect("the default is valid");
-    let encode = |frame: &Vec<i16>| {
+    let encode = |frame: &[i16]| {
         let mut packet = Vec::new();
         let _ = encoder.encode(frame, &mut packet).expect("a frame of 20 ms");
         packet
     };
-    Loop { at: frames.at, items: frames.items.iter().map(encode).collect() }
+    let packets: Vec<_> = speech.chunks_exact(frame_samples(RATE)).map(encode).collect();
+    packets.leak()
 }
 
 /// libopus' encoder with the default settings of ours.
@@ -130,58 +142,49 @@ impl Drop for RawDecoder {
 
 /// Encoders at 16 kHz, ours first.
 pub(crate) fn encoders(speech: &'static [i16]) -> [Contender; 2] {
+    let frames = frames(speech);
+    let input = |call| Loop::new(frames, call);
+    let settings = Settings::default();
+    // What a frame becomes on average.
+    let frame = settings.bitrate_bps as usize / 8 / 50;
+    let place = Place { frame, room: PACKET_BYTES };
     [
-        Contender::new("sidetone", |call| {
-            let mut frames = frames(speech, call);
-            let mut encoder = Encoder::new(RATE, &Settings::default()).expect("it is valid");
-            let mut packet = Vec::with_capacity(PACKET_BYTES);
-            move |step| match step {
-                Step::Touch => frames.touch(),
-                Step::Work => {
-                    let _ = encoder.encode(frames.next(), &mut packet).expect("a frame of 20 ms");
-                    black_box(&packet);
-                }
-            }
-        }),
-        Contender::new("libopus", |call| {
-            let mut frames = frames(speech, call);
-            let (mut encoder, mut packet) = (RawEncoder::new(), vec![0; PACKET_BYTES]);
-            move |step| match step {
-                Step::Touch => frames.touch(),
-                Step::Work => {
-                    let bytes = encoder.encode(frames.next(), &mut packet);
-                    black_box(&packet[..bytes]);
-                }
-            }
+        Contender::new(
+            "sidetone",
+            || Encoder::new(RATE, &settings).expect("the default is valid"),
+            input,
+            place,
+            |encoder, frame, packet| {
+                let _ = encoder.encode(frame, packet).expect("a frame of 20 ms");
+                black_box(&packet);
+            },
+        ),
+        Contender::new("libopus", RawEncoder::new, input, place, |encoder, frame, packet| {
+            let bytes = encoder.encode(frame, packet);
+            black_box(&packet[..bytes]);
         }),
     ]
 }
 
 /// Decoders to 16 kHz, ours first.
 pub(crate) fn decoders(speech: &'static [i16]) -> [Contender; 2] {
+    let packets = packets(speech);
+    let input = |call| Loop::new(packets, call);
+    let place = Place::exact(frame_samples(RATE));
     [
-        Contender::new("sidetone", |call| {
-            let mut packets = packets(speech, call);
-            let mut decoder = Decoder::new(RATE).expect("a rate of Opus");
-            let mut samples = Vec::new();
-            move |step| match step {
-                Step::Touch => packets.touch(),
-                Step::Work => {
-                    decoder.decode(packets.next(), &mut samples).expect("it was encoded");
-                    black_box(&samples);
-                }
-            }
-        }),
-        Contender::new("libopus", |call| {
-            let mut packets = packets(speech, call);
-            let (mut decoder, mut samples) = (RawDecoder::new(), vec![0; frame_samples(RATE)]);
-            move |step| match step {
-                Step::Touch => packets.touch(),
-                Step::Work => {
-                    let count = decoder.decode(packets.next(), &mut samples);
-                    black_box(&samples[..count]);
-                }
-            }
+        Contender::new(
+            "sidetone",
+            || Decoder::new(RATE).expect("a rate of Opus"),
+            input,
+            place,
+            |decoder, packet, samples| {
+                decoder.decode(packet, samples).expect("it was encoded");
+                black_box(&samples);
+            },
+        ),
+        Contender::new("libopus", RawDecoder::new, input, place, |decoder, packet, samples| {
+            let count = decoder.decode(packet, samples);
+            black_box(&samples[..count]);
         }),
     ]
 }

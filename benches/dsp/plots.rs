@@ -75,16 +75,13 @@ fn frequencies(band: &Range<f64>) -> Vec<f64> {
 }
 
 fn gains(kind: Kind, from: SampleRate, to: SampleRate) -> Points {
-    let mut resampler = kind.build(from, to);
     let frequencies = frequencies(&(40.0..3_980.0));
-    let convert = |input: &[i16]| resampler.process(input).to_vec();
-    let gains = Converter::new(from, to, convert).gains_db(&frequencies);
+    let gains = Converter::new(from, to, kind.function(from, to)).gains_db(&frequencies);
     frequencies.into_iter().zip(gains).collect()
 }
 
 fn spurious(kind: Kind, from: SampleRate, to: SampleRate, band: Range<f64>) -> Points {
-    let mut resampler = kind.build(from, to);
-    let mut converter = Converter::new(from, to, |input: &[i16]| resampler.process(input).to_vec());
+    let mut converter = Converter::new(from, to, kind.function(from, to));
     let point = |frequency| (frequency, converter.spurious_db(frequency));
     frequencies(&band).into_iter().map(point).collect()
 }

@@ -1,5 +1,7 @@
 //! Our resampler and the others, behind one face.
 
+use std::cell::RefCell;
+
 use audio_codec::BoxedResampler;
 use dasp::interpolate::{Interpolator, linear::Linear, sinc::Sinc};
 use dasp::ring_buffer::Fixed;
@@ -27,13 +29,11 @@ pub(crate) fn room(to: SampleRate) -> Vec<i16> {
 /// Frames that dasp's sinc looks at.
 const DASP_SINC_FRAMES: usize = 64;
 
-/// A streaming resampler from 16-bit samples to 16-bit samples, with a place for what it makes.
+/// A streaming resampler from 16-bit samples to 16-bit samples.
 pub(crate) trait Resample {
-    /// Resamples a frame of 20 ms.
-    fn process(&mut self, input: &[i16]) -> &[i16];
-
-    /// The place that the next frame's samples go to.
-    fn output(&mut self) -> &mut [i16];
+    /// Resamples a frame of 20 ms into `output`, which is a [`room`]. Answers how many samples of
+    /// it are meant.
+    fn process(&mut self, input: &[i16], output: &mut Vec<i16>) -> usize;
 }
 
 /// Which resampler.
@@ -98,10 +98,7 @@ impl Kind {
 
     pub(crate) fn build(self, from: SampleRate, to: SampleRate) -> Box<dyn Resample> {
         match self {
-            Self::Sidetone(quality) => Box::new(Sidetone {
-                resampler: Resampler::new(from, to, quality),
-                output: Vec::new(),
-            }),
+            Self::Sidetone(quality) => Box::new(Resampler::new(from, to, quality)),
             #[cfg(feature = "bench-peers")]
             Self::Speex(quality) => Box::new(Speex::new(from, to, quality.into())),
             #[cfg(feature = "bench-peers")]
@@ -114,54 +111,49 @@ impl Kind {
             Self::DaspLinear => Box::new(Dasp::new(Linear::new(0.0, 0.0), from, to)),
         }
     }
-}
 
-struct Sidetone {
-    resampler: Resampler,
-    output: Vec<i16>,
-}
-
-impl Resample for Sidetone {
-    fn process(&mut self, input: &[i16]) -> &[i16] {
-        self.resampler.process(input, &mut self.output);
-        &self.output
-    }
-
-    fn output(&mut self) -> &mut [i16] {
-        &mut self.output
+    /// A new resampler as a function from frame to samples.
+    pub(crate) fn function(
+        self,
+        from: SampleRate,
+        to: SampleRate,
+    ) -> impl FnMut(&[i16]) -> Vec<i16> {
+        let (mut resampler, mut output) = (self.build(from, to), room(to));
+        move |input| {
+            let made = resampler.process(input, &mut output);
+            output[..made].to_vec()
+        }
     }
 }
 
-struct AudioCodec {
-    resampler: BoxedResampler,
-    output: Vec<i16>,
+impl Resample for Resampler {
+    fn process(&mut self, input: &[i16], output: &mut Vec<i16>) -> usize {
+        Self::process(self, input, output);
+        output.len()
+    }
 }
+
+struct AudioCodec(BoxedResampler);
 
 impl AudioCodec {
     fn new(from: SampleRate, to: SampleRate) -> Self {
         let resampler = BoxedResampler::new(from.hz() as usize, to.hz() as usize);
-        Self { resampler: resampler.expect("rates above 0"), output: room(to) }
+        Self(resampler.expect("rates above 0"))
     }
 }
 
 impl Resample for AudioCodec {
-    fn process(&mut self, input: &[i16]) -> &[i16] {
-        let made = self.resampler.resample_into(input, &mut self.output).expect("there is room");
-        &self.output[..made]
-    }
-
-    fn output(&mut self) -> &mut [i16] {
-        let frame = self.output.len() / ROOM_FRAMES;
-        &mut self.output[..frame]
+    fn process(&mut self, input: &[i16], output: &mut Vec<i16>) -> usize {
+        self.0.resample_into(input, output).expect("there is room")
     }
 }
 
 /// rubato works with floats: the conversions are part of its time.
-struct Rubato {
-    resampler: Fft<f32>,
-    input: Vec<f32>,
-    exact: Vec<f32>,
-    output: Vec<i16>,
+struct Rubato(Fft<f32>);
+
+thread_local! {
+    /// The frame that goes into rubato and the one that comes out, for all calls.
+    static FLOATS: RefCell<[Vec<f32>; 2]> = const { RefCell::new([Vec::new(), Vec::new()]) };
 }
 
 impl Rubato {
@@ -171,34 +163,30 @@ impl Rubato {
         // A frame at once: rubato's own choice cuts long frames into shorter blocks, which costs
         // it much of the voice's band on the way down.
         let window = WindowFunction::BlackmanHarris2;
-        let resampler = Fft::new_custom(from_hz, to_hz, frame, 1, 1, window, FixedSync::Input)
-            .expect("rates above 0");
-        let exact = vec![0.0; resampler.output_frames_max()];
-        Self { resampler, input: vec![0.0; frame], exact, output: room(to) }
+        let resampler = Fft::new_custom(from_hz, to_hz, frame, 1, 1, window, FixedSync::Input);
+        Self(resampler.expect("rates above 0"))
     }
 }
 
 impl Resample for Rubato {
-    fn process(&mut self, input: &[i16]) -> &[i16] {
-        for (to, &from) in self.input.iter_mut().zip(input) {
-            *to = f32::from(from);
-        }
-        let room = self.exact.len();
-        let input = InterleavedSlice::new(&self.input, 1, input.len()).expect("it has that size");
-        let mut exact =
-            InterleavedSlice::new_mut(&mut self.exact, 1, room).expect("it has that size");
-        let result = self.resampler.process_into_buffer(&input, &mut exact, None);
-        let (_, made) = result.expect("buffers of the right size");
-        for (to, from) in self.output.iter_mut().zip(&self.exact[..made]) {
-            // Saturates.
-            *to = from.round_ties_even() as i16;
-        }
-        &self.output[..made]
-    }
-
-    fn output(&mut self) -> &mut [i16] {
-        let frame = self.output.len() / ROOM_FRAMES;
-        &mut self.output[..frame]
+    fn process(&mut self, input: &[i16], output: &mut Vec<i16>) -> usize {
+        FLOATS.with_borrow_mut(|[before, after]| {
+            before.resize(input.len(), 0.0);
+            for (to, &from) in before.iter_mut().zip(input) {
+                *to = f32::from(from);
+            }
+            let room = self.0.output_frames_max();
+            after.resize(room, 0.0);
+            let source = InterleavedSlice::new(before, 1, input.len()).expect("it has that size");
+            let mut target = InterleavedSlice::new_mut(after, 1, room).expect("it has that size");
+            let result = self.0.process_into_buffer(&source, &mut target, None);
+            let (_, made) = result.expect("buffers of the right size");
+            for (to, from) in output.iter_mut().zip(&after[..made]) {
+                // Saturates.
+                *to = from.round_ties_even() as i16;
+            }
+            made
+        })
     }
 }
 
@@ -209,33 +197,28 @@ struct Dasp<I> {
     /// Where the next output lies after the interpolator's left sample, in input samples.
     place: f64,
     step: f64,
-    output: Vec<i16>,
 }
 
 impl<I> Dasp<I> {
     fn new(interpolator: I, from: SampleRate, to: SampleRate) -> Self {
         let step = f64::from(from.hz()) / f64::from(to.hz());
-        Self { interpolator, place: 0.0, step, output: room(to) }
+        Self { interpolator, place: 0.0, step }
     }
 }
 
 impl<I: Interpolator<Frame = f64>> Resample for Dasp<I> {
-    fn process(&mut self, input: &[i16]) -> &[i16] {
+    fn process(&mut self, input: &[i16], output: &mut Vec<i16>) -> usize {
+        let output = output.as_mut_slice();
         let mut made = 0;
         for &sample in input {
             self.interpolator.next_source_frame(f64::from(sample));
             while self.place < 1.0 {
-                self.output[made] = self.interpolator.interpolate(self.place).round() as i16;
+                output[made] = self.interpolator.interpolate(self.place).round() as i16;
                 made += 1;
                 self.place += self.step;
             }
             self.place -= 1.0;
         }
-        &self.output[..made]
-    }
-
-    fn output(&mut self) -> &mut [i16] {
-        let frame = self.output.len() / ROOM_FRAMES;
-        &mut self.output[..frame]
+        made
     }
 }

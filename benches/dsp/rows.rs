@@ -13,8 +13,8 @@ use sidetone::dsp::spectrum::{Bands, Converter, Figures};
 use crate::bars::{Bars, Figure};
 use crate::companding::{self, Law};
 use crate::opus;
-use crate::resamplers::{Kind, frame_samples};
-use crate::timing::{Caches, Contender, Step, ratio, touch};
+use crate::resamplers::{Kind, ROOM_FRAMES, frame_samples};
+use crate::timing::{Caches, Contender, Place, cooled_ns, ratio};
 
 /// The pairs of rates that have bars at `voice`.
 pub(crate) const VOICE: [(SampleRate, SampleRate); 8] = [
@@ -46,7 +46,7 @@ pub(crate) struct Times {
     pub(crate) name: String,
     pub(crate) hot_ns: f64,
     pub(crate) cooled_ns: f64,
-    pub(crate) bytes_per_call: usize,
+    pub(crate) state_bytes: usize,
 }
 
 /// A row of functions that do the same, ours first.
@@ -94,13 +94,14 @@ impl Bench {
             let estimates: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
             estimates["median"]["point_estimate"].as_f64().expect("a number")
         };
-        let times = |contender: &mut Contender| Times {
+        let cooled = cooled_ns(contenders);
+        let times = |(contender, cooled_ns): (&Contender, f64)| Times {
             name: contender.name.clone(),
             hot_ns: hot(contender),
-            cooled_ns: contender.cooled_ns(),
-            bytes_per_call: contender.bytes_per_call,
+            cooled_ns,
+            state_bytes: contender.state_bytes,
         };
-        contenders.iter_mut().map(times).collect()
+        contenders.iter().zip(cooled).map(times).collect()
     }
 
     /// G.711, held against the crates and, decoding, a copy; and L16, held against a copy.
@@ -116,7 +117,7 @@ impl Bench {
                 for caches in Caches::BOTH {
                     // To the fastest of several the ratio is the largest.
                     let ratios = crates.iter_mut().map(|peer| ratio(ours, peer, caches));
-                    let ratio_to_fastest = ratios.fold(0.0, f64::max);
+                    let ratio_to_fastest = ratios.reduce(f64::max).expect("there are crates");
                     let name = format!("{title}, {}, to the fastest crate", caches.name());
                     self.bars.add(name, Some(Figure::Ratio(ratio_to_fastest)), Figure::Ratio(0.4));
                     if decode {
@@ -246,27 +247,19 @@ pub(crate) fn resampler(
 ) -> Contender {
     let samples = frame_samples(from);
     let frames = speech.len() / samples;
-    Contender::new(&kind.name(), move |call| {
-        let mut input = speech[call % frames * samples..][..samples].to_vec();
-        let mut resampler = kind.build(from, to);
-        move |step| match step {
-            Step::Touch => {
-                touch(&mut input);
-                touch(resampler.output());
-            }
-            Step::Work => {
-                black_box(resampler.process(black_box(&input)));
-            }
-        }
+    let input = |call| speech[call % frames * samples..][..samples].to_vec();
+    let frame = frame_samples(to);
+    let place = Place { frame, room: ROOM_FRAMES * frame };
+    let build = || kind.build(from, to);
+    Contender::new(&kind.name(), build, input, place, |resampler, input, output| {
+        black_box(resampler.process(input, output));
     })
 }
 
 /// What a resampler does to audio, and its delay in seconds.
 fn audio(kind: Kind, from: SampleRate, to: SampleRate) -> (Figures, f64) {
-    let mut fresh = kind.build(from, to);
-    let delay_s = Converter::new(from, to, |input: &[i16]| fresh.process(input).to_vec()).delay_s();
-    let mut resampler = kind.build(from, to);
-    let mut converter = Converter::new(from, to, |input: &[i16]| resampler.process(input).to_vec());
+    let delay_s = Converter::new(from, to, kind.function(from, to)).delay_s();
+    let mut converter = Converter::new(from, to, kind.function(from, to));
     (converter.figures(&Bands::between(from, to)), delay_s)
 }
 

@@ -2,13 +2,13 @@
 //! work.
 //!
 //! *Hot* is the same call's frame again and again: state, buffers, tables and code lie in the
-//! nearest caches. *Cooled* walks round-robin, in a shuffled order, through a pool of calls whose
-//! states and buffers together fill [`POOL_BYTES`], more than a core's L2 holds. Before every eight
-//! of them that are timed, another call, of a second such pool ([`cool_with`]), does a frame of its
-//! own work, untimed. So a call finds its state displaced by all the others, and of code and tables
-//! that calls share as much as that work displaces. The frame itself is not cold: what goes in has
-//! just been written, by the socket or the stage before, and so has the place for what comes out,
-//! which a server uses for all calls.
+//! nearest caches. *Cooled* walks round-robin, in a shuffled order, through a pool of calls that
+//! together touch [`POOL_BYTES`], more than a core's L2 holds, and times them in groups of
+//! [`GROUP`]. Before each group another call, of a second such pool ([`cool_with`]), does a frame
+//! of its own work, untimed. So a call finds its state displaced by all the others, and of code and
+//! tables that calls share as much as that work displaces. The frame itself is not cold: what goes
+//! in has just been written, by the socket or the stage before, and so has the place for what comes
+//! out, which a server uses for all calls.
 
 use std::cell::RefCell;
 use std::hint::black_box;
@@ -16,11 +16,20 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Memory of the calls in a pool, by what the allocator says.
+/// What the frames of all calls in a pool touch: each call's state (all that is allocated for it),
+/// the frame that goes in and the one that comes out.
 pub(crate) const POOL_BYTES: usize = 4 << 20;
 
-/// Calls in a pool, whatever they need.
+/// Calls in a pool, whatever they touch. A frame of 320 bytes in and 160 out is the least that is
+/// measured, for which [`POOL_BYTES`] take half of the most.
 const CALLS: std::ops::RangeInclusive<usize> = 32..=16_384;
+
+/// States that exist at once where the bytes of one are measured. glibc hands out up to seven
+/// chunks of each size, those below 1 KiB, from lists that its count does not see: a 36th of these.
+const STATES: usize = 256;
+
+/// Frames after which a state has grown to its size: a resampler may hold back several.
+const GROWTH_FRAMES: usize = 16;
 
 /// Pools are not for measuring.
 static SHRUNK: AtomicBool = AtomicBool::new(false);
@@ -37,9 +46,9 @@ const ROUNDS: usize = 301;
 /// own: one frame of the fastest functions takes less than the clock.
 const GROUP: usize = 8;
 
-/// Frames of a batch with cooled caches, and batches, where one function is measured alone.
+/// Frames of a batch with cooled caches, and rounds, where times are not those of a comparison.
 const COOLED_BATCH: u64 = 64;
-const COOLED_BATCHES: usize = 31;
+const COOLED_ROUNDS: usize = 101;
 
 /// The longer of the two batches of a round.
 const BATCH: Duration = Duration::from_micros(100);
@@ -62,27 +71,66 @@ impl Caches {
     }
 }
 
-/// What a call is asked to do.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Step {
-    /// To bring the frame that goes in, and the place for what comes out, into the nearest cache.
-    Touch,
-    /// To do the frame.
-    Work,
+/// Where a call's frames come from.
+pub(crate) trait Source {
+    type Item: Copy;
+
+    /// The frame that is next.
+    fn next(&mut self) -> &[Self::Item];
+
+    /// Brings that frame into the nearest cache.
+    fn touch(&mut self);
+}
+
+/// One frame of the call's own, over and over.
+impl<T: Copy> Source for Vec<T> {
+    type Item = T;
+
+    fn next(&mut self) -> &[T] {
+        self
+    }
+
+    fn touch(&mut self) {
+        touch(self);
+    }
 }
 
 /// Brings `values` into the nearest cache, to be written.
-pub(crate) fn touch<T: Copy>(values: &mut [T]) {
+fn touch<T: Copy>(values: &mut [T]) {
     for value in values {
         *value = black_box(*value);
     }
 }
 
+/// The place that a call's frames go to, in values.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    /// What a frame becomes.
+    pub(crate) frame: usize,
+    /// Room that the function asks for: that much, or more.
+    pub(crate) room: usize,
+}
+
+impl Place {
+    /// Room for no more than the frame.
+    pub(crate) const fn exact(frame: usize) -> Self {
+        Self { frame, room: frame }
+    }
+}
+
+/// One call: its state, where its frames come from, and the place that they go to.
+struct Call<S, I, O> {
+    state: S,
+    input: I,
+    output: Vec<O>,
+}
+
 /// A function under measurement, with its pool of calls.
 pub(crate) struct Contender {
     pub(crate) name: String,
-    /// What one call allocates: state and buffers.
-    pub(crate) bytes_per_call: usize,
+    /// What one call's state takes, by what the allocator says. The frames that go in and come out
+    /// are not part of it.
+    pub(crate) state_bytes: usize,
     run: Box<dyn FnMut(Mode, u64) -> Duration>,
 }
 
@@ -90,34 +138,59 @@ pub(crate) struct Contender {
 enum Mode {
     /// The first call, over and over.
     Hot,
-    /// One call after the other, each frame timed by itself, with other work between.
+    /// One call after the other, timed in groups, with other work before each group.
     Cooled,
     /// One call after the other, not timed.
     Walk,
 }
 
 impl Contender {
-    /// `make` makes the nth call: a closure that does one frame and owns all that it needs.
-    pub(crate) fn new<C: FnMut(Step) + 'static>(
+    /// `state` makes a call's state, `input` the nth call's frames; `work` does one frame.
+    pub(crate) fn new<S: 'static, I: Source + 'static, O: Copy + Default + 'static>(
         name: &str,
-        mut make: impl FnMut(usize) -> C,
+        state: impl Fn() -> S,
+        input: impl Fn(usize) -> I,
+        place: Place,
+        work: impl Fn(&mut S, &[I::Item], &mut Vec<O>) + 'static,
     ) -> Self {
-        // The first one also makes what all share.
-        let mut calls = vec![warm(make(0))];
+        let work = move |call: &mut Call<S, I, O>| {
+            work(&mut call.state, black_box(call.input.next()), black_box(&mut call.output));
+        };
+        let touch = move |call: &mut Call<S, I, O>| {
+            call.input.touch();
+            let made = call.output.len().min(place.frame);
+            touch(&mut call.output[..made]);
+        };
+        let output = || vec![O::default(); place.room];
+        let is_trial = SHRUNK.load(Ordering::Relaxed);
+
+        // All states that are counted do the same frames; the first also makes what all share.
+        let mut call = Call { state: state(), input: input(0), output: output() };
+        let grow = |call: &mut _| (0..GROWTH_FRAMES).for_each(|_| work(call));
+        grow(&mut call);
+        let mut states = Vec::with_capacity(STATES);
         let before = allocated();
-        calls.push(warm(make(1)));
-        let bytes_per_call = allocated().saturating_sub(before) + size_of::<C>();
-        let count = match SHRUNK.load(Ordering::Relaxed) {
-            true => calls.len(),
-            false => (POOL_BYTES / bytes_per_call.max(1)).clamp(*CALLS.start(), *CALLS.end()),
+        for _ in 0..if is_trial { 2 } else { STATES } {
+            states.push(std::mem::replace(&mut call.state, state()));
+            grow(&mut call);
+        }
+        let state_bytes =
+            allocated().saturating_sub(before).div_ceil(states.len()) + size_of::<S>();
+        drop(states);
+        let frame_bytes = size_of_val(call.input.next()) + place.frame * size_of::<O>();
+        let count = match is_trial {
+            true => 2,
+            false => POOL_BYTES
+                .div_ceil((state_bytes + frame_bytes).max(1))
+                .clamp(*CALLS.start(), *CALLS.end()),
         };
         // Of resamplers that hold audio back, not all shall do their work in the same frame.
         let started = |n| {
-            let mut call = warm(make(n));
-            (0..n % 16).for_each(|_| call(Step::Work));
+            let mut call = Call { state: state(), input: input(n), output: output() };
+            (0..2 + n % 16).for_each(|_| work(&mut call));
             call
         };
-        calls.extend((2..count).map(started));
+        let mut calls: Vec<_> = (0..count).map(started).collect();
 
         let order = shuffled(count);
         let mut at = 0;
@@ -128,10 +201,10 @@ impl Contender {
         let run = move |mode, frames| match mode {
             Mode::Hot => {
                 let call = &mut calls[0];
-                call(Step::Work);
+                work(call);
                 let start = Instant::now();
                 for _ in 0..frames {
-                    call(Step::Work);
+                    work(call);
                 }
                 start.elapsed()
             }
@@ -139,21 +212,21 @@ impl Contender {
                 let group = |_| {
                     let places: [usize; GROUP] = std::array::from_fn(|_| next());
                     other_work();
-                    places.iter().for_each(|&place| calls[place](Step::Touch));
+                    places.iter().for_each(|&place| touch(&mut calls[place]));
                     // The clock's own code is not to be what is cold.
                     black_box(Instant::now());
                     let start = Instant::now();
-                    places.iter().for_each(|&place| calls[place](Step::Work));
+                    places.iter().for_each(|&place| work(&mut calls[place]));
                     start.elapsed()
                 };
                 (0..frames / GROUP as u64).map(group).sum()
             }
             Mode::Walk => {
-                (0..frames).for_each(|_| calls[next()](Step::Work));
+                (0..frames).for_each(|_| work(&mut calls[next()]));
                 Duration::ZERO
             }
         };
-        Self { name: name.to_owned(), bytes_per_call, run: Box::new(run) }
+        Self { name: name.to_owned(), state_bytes, run: Box::new(run) }
     }
 
     /// The time that so many frames take.
@@ -167,16 +240,20 @@ impl Contender {
             }
         }
     }
+}
 
-    /// The time of a frame with cooled caches, in nanoseconds: the median over batches, as a clock
-    /// may tick in steps of 10 ns and a resampler may do several frames at once.
-    pub(crate) fn cooled_ns(&mut self) -> f64 {
-        let batch = |_| {
-            let time = self.run(Caches::Cooled, COOLED_BATCH);
-            time.as_nanos() as f64 / COOLED_BATCH as f64
-        };
-        median((0..COOLED_BATCHES).map(batch).collect())
+/// The times of each one's frame with cooled caches, in nanoseconds: the medians over many rounds,
+/// each of one batch of everybody's. So a disturbance that lasts shorter than half of all rounds
+/// does not show.
+pub(crate) fn cooled_ns(contenders: &mut [Contender]) -> Vec<f64> {
+    let mut batches = vec![Vec::with_capacity(COOLED_ROUNDS); contenders.len()];
+    for _ in 0..COOLED_ROUNDS {
+        for (contender, batches) in contenders.iter_mut().zip(&mut batches) {
+            let time = contender.run(Caches::Cooled, COOLED_BATCH);
+            batches.push(time.as_nanos() as f64 / COOLED_BATCH as f64);
+        }
     }
+    batches.into_iter().map(median).collect()
 }
 
 thread_local! {
@@ -186,11 +263,18 @@ thread_local! {
 /// What it takes to ask the clock twice, in nanoseconds.
 static CLOCK_NS: OnceLock<f64> = OnceLock::new();
 
-/// From now on `others` do a frame of their work before each frame with cooled caches.
+/// From now on a call of `others` does a frame of its work before each group of frames with cooled
+/// caches.
 pub(crate) fn cool_with(others: Contender) {
     OTHERS.set(Some(others));
-    let mut nothing = Contender::new("nothing", |_| |_| ());
-    CLOCK_NS.get_or_init(|| nothing.cooled_ns() * GROUP as f64);
+    let nothing = Contender::new(
+        "nothing",
+        || (),
+        |_| Vec::<u8>::new(),
+        Place::exact(0),
+        |(), _, _: &mut Vec<u8>| (),
+    );
+    CLOCK_NS.get_or_init(|| cooled_ns(&mut [nothing])[0] * GROUP as f64);
 }
 
 fn other_work() {
@@ -201,15 +285,11 @@ fn other_work() {
     });
 }
 
-/// Buffers get their size, pages their memory.
-fn warm<C: FnMut(Step)>(mut call: C) -> C {
-    call(Step::Work);
-    call(Step::Work);
-    call
-}
-
 /// How many times as long `ours` takes as `peer`: the median over many rounds, each of one short
 /// batch of either, so that both meet the same disturbances. Who begins changes with each round.
+///
+/// # Panics
+/// Where that is not a number above 0: nothing was measured.
 pub(crate) fn ratio(ours: &mut Contender, peer: &mut Contender, caches: Caches) -> f64 {
     let frames = frames_per_batch(ours, peer, caches);
     let rounds = (0..ROUNDS).map(|round| {
@@ -223,7 +303,10 @@ pub(crate) fn ratio(ours: &mut Contender, peer: &mut Contender, caches: Caches) 
         }
         a.as_secs_f64() / b.as_secs_f64()
     });
-    median(rounds.collect())
+    let ratio = median(rounds.collect());
+    let names = (&ours.name, &peer.name);
+    assert!(ratio.is_finite() && ratio > 0.0, "{names:?}, {caches:?}: a ratio of {ratio}");
+    ratio
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -232,7 +315,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 /// Frames of a batch. Hot, so many that the slower side's batch takes [`BATCH`], but the faster
-/// side's no less than a twentieth of that, for the clock's sake; cooled, each frame is timed.
+/// side's no less than a twentieth of that, for the clock's sake; cooled, two groups.
 fn frames_per_batch(ours: &mut Contender, peer: &mut Contender, caches: Caches) -> u64 {
     if caches == Caches::Cooled {
         return 2 * GROUP as u64;

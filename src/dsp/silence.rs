@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::level::SILENCE_DBOV;
+use super::level::{SILENCE_DBOV, energy};
 use crate::audio::SampleRate;
 
 /// Windows in a second.
@@ -54,7 +54,7 @@ impl SilenceDetector {
         while !samples.is_empty() {
             let count = samples.len().min(self.window - self.samples);
             let (piece, rest) = samples.split_at(count);
-            self.energy += piece.iter().map(|&sample| square(sample)).sum::<u64>();
+            self.energy += energy(piece);
             self.samples += count;
             if self.samples == self.window {
                 self.close_window();
@@ -76,11 +76,6 @@ impl SilenceDetector {
         self.samples = 0;
         self.energy = 0;
     }
-}
-
-fn square(sample: i16) -> u64 {
-    let magnitude = u64::from(sample.unsigned_abs());
-    magnitude * magnitude
 }
 
 #[cfg(test)]
