@@ -179,7 +179,7 @@ impl Encoder {
     }
 
     /// Encodes one frame into `payload`, whose former content goes. A last odd sample is left out
-    /// by G.722.
+    /// by G.722. A frame without samples makes an empty payload, which is none that may be sent.
     ///
     /// Allocates only where `payload` has less room than the frame needs.
     ///

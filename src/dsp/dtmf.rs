@@ -1,4 +1,4 @@
-//! DTMF digits as audio: the two tones of ITU-T Q.23.
+//! DTMF digits as audio: the two tones of ITU-T Q.23. For whoever makes calls, or plays to them.
 
 use std::f64::consts::{PI, SQRT_2};
 use std::time::Duration;
@@ -24,7 +24,8 @@ const PIECE: usize = 128;
 /// How digits sound.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct DtmfShape {
-    /// Level of the lower tone, in dBov (root mean square; below −9 for both tones to fit).
+    /// Level of the lower tone, in dBov (root mean square). Both tones fit up to −9.1 without twist,
+    /// up to −10.1 with the default's.
     pub lower_dbov: f64,
     /// By how much the upper tone is louder, in dB: lines lose more of it.
     pub twist_db: f64,
@@ -115,8 +116,7 @@ impl Dtmf {
 
 /// Whole samples in `duration`.
 fn samples(duration: Duration, rate: SampleRate) -> usize {
-    let samples = duration.as_nanos() * u128::from(rate.hz()) / 1_000_000_000;
-    usize::try_from(samples).unwrap_or(usize::MAX)
+    usize::try_from(rate.samples_in(duration)).unwrap_or(usize::MAX)
 }
 
 /// Peak of a sine of this level, as a fraction of the largest sample.
@@ -193,11 +193,11 @@ mod tests {
 
     #[test]
     fn on_and_off_last_as_long_as_asked_to_the_sample() {
-        let (on, off) = (Duration::from_millis(60), Duration::from_millis(45));
+        let (on, off) = (Duration::from_millis(60), Duration::from_millis(50));
         for rate in SampleRate::ALL {
             let samples = whole('5', rate, DtmfShape { on, off, ..DtmfShape::default() });
             let hz = rate.hz() as usize;
-            assert_eq!(samples.len(), hz * 105 / 1000);
+            assert_eq!(samples.len(), hz * 110 / 1000);
             let (tone, silence) = samples.split_at(hz * 60 / 1000);
             assert!(silence.iter().all(|&sample| sample == 0));
             // The ramps' outermost samples may be zeros, but not a millisecond of them.

@@ -306,7 +306,8 @@ impl Encoder {
     }
 
     /// Encodes one frame of 2.5, 5, 10, 20, 40 or 60 ms into `payload`, whose former content goes.
-    /// Frames of one stream may differ in length.
+    /// Frames of one stream may differ in length. With frames of 2.5 ms less than 9,600 bit/s leave
+    /// no room for audio: libopus sends none then.
     ///
     /// Allocates only where `payload` has less room than the packet needs.
     ///

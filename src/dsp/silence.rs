@@ -1,4 +1,5 @@
-//! Whether somebody has been silent for a while: level against a threshold, nothing cleverer.
+//! Whether somebody has been silent for a while: level against a threshold, nothing cleverer. For
+//! processors of one's own that wait for a pause.
 
 use std::time::Duration;
 
@@ -37,7 +38,7 @@ impl SilenceDetector {
     pub fn new(threshold_dbov: f64, rate: SampleRate, min_duration: Duration) -> Self {
         let window = rate.hz() / WINDOWS;
         let mean_square = 10_f64.powf(threshold_dbov.max(SILENCE_DBOV) / 10.0) * 32_768_f64.powi(2);
-        let windows = min_duration.as_micros().div_ceil(1_000_000 / u128::from(WINDOWS));
+        let windows = min_duration.as_nanos().div_ceil(1_000_000_000 / u128::from(WINDOWS));
         Self {
             threshold: mean_square * f64::from(window),
             window: window as usize,

@@ -2,8 +2,9 @@
 //! each [`Level`]; the best that the processor has is taken when the program runs.
 //!
 //! A loop gives the same bits at every level, because no level changes an order of operations:
-//! whole numbers wrap alike everywhere, and sums of floats are taken in the order that the source
-//! states. Fused multiply-add, which rounds once instead of twice, is not switched on.
+//! whole numbers wrap alike everywhere, and what is done with floats is done in the order that the
+//! source states; a product and a sum are not fused into one rounding, even where there is an
+//! instruction for it.
 
 use std::sync::OnceLock;
 
@@ -15,7 +16,7 @@ pub enum Level {
     /// x86-64 with AVX2.
     #[cfg(target_arch = "x86_64")]
     Avx2,
-    /// x86-64 with AVX-512 F, BW, DQ and VL.
+    /// x86-64 with AVX-512 F, BW, DQ and VL, and what these imply: AVX2, FMA and F16C.
     #[cfg(target_arch = "x86_64")]
     Avx512,
 }
@@ -28,7 +29,10 @@ impl Level {
             (Self::Avx2, is_x86_feature_detected!("avx2")),
             (
                 Self::Avx512,
-                is_x86_feature_detected!("avx512f")
+                is_x86_feature_detected!("avx2")
+                    && is_x86_feature_detected!("fma")
+                    && is_x86_feature_detected!("f16c")
+                    && is_x86_feature_detected!("avx512f")
                     && is_x86_feature_detected!("avx512bw")
                     && is_x86_feature_detected!("avx512dq")
                     && is_x86_feature_detected!("avx512vl"),
@@ -47,17 +51,13 @@ impl Level {
         *BEST.get_or_init(|| Self::available().last().unwrap_or(Self::Baseline))
     }
 
-    /// Runs a loop as it was compiled for this level.
-    ///
-    /// # Panics
-    /// Where the processor does not have the level.
+    /// Runs a loop as it was compiled for this level, or for the best that the processor has.
     #[inline]
     pub(super) fn run<K: Kernel>(self, kernel: K) -> K::Output {
-        // Levels are ordered, and each has what those below it have.
-        assert!(self <= Self::best(), "this processor does not have {self:?}");
-        match self {
+        // A level has all that those below it have.
+        match self.min(Self::best()) {
             Self::Baseline => kernel.run(),
-            // SAFETY: the processor has the level, as was just asserted.
+            // SAFETY: the processor has the level.
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => unsafe { run_avx2(kernel) },
             // SAFETY: as above.
@@ -113,7 +113,7 @@ pub(super) trait Kernel {
     where
         Self: Sized,
     {
-        // SAFETY: each processor with AVX-512 has AVX2.
+        // SAFETY: a processor has this level only where it has AVX2.
         unsafe { self.run_avx2() }
     }
 }

@@ -41,7 +41,8 @@ impl Sine {
         let turns = (frequency_hz / f64::from(rate.hz())).clamp(0.0, 0.5);
         let step = (turns * TURN) as u64;
         let angle = |k: usize| radians(step.wrapping_mul(k as u64));
-        let peak = amplitude.clamp(0.0, 1.0) * f64::from(i16::MAX);
+        // What is no number is no tone.
+        let peak = if amplitude > 0.0 { amplitude.min(1.0) } else { 0.0 } * f64::from(i16::MAX);
         Self {
             phase: 0,
             step,
@@ -188,6 +189,9 @@ mod tests {
     fn foreign_values_are_put_right() {
         let mut samples = [1; 4];
         Sine::new(-5.0, SampleRate::HZ_8000, 1.0).fill(&mut samples);
+        assert_eq!(samples, [0; 4]);
+        samples = [1; 4];
+        Sine::new(1000.0, SampleRate::HZ_8000, f64::NAN).fill(&mut samples);
         assert_eq!(samples, [0; 4]);
         Sine::new(4000.0, SampleRate::HZ_8000, 9.0).fill(&mut samples);
         assert!(samples.iter().all(|sample| sample.unsigned_abs() <= 1), "sin of half turns");

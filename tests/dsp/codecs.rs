@@ -98,12 +98,12 @@ fn an_empty_payload_is_an_error_and_harms_nothing() {
 
 #[test]
 fn a_foreign_rate_is_refused_by_name() {
-    let eleven = SampleRate::HZ_44100;
+    let foreign = SampleRate::HZ_44100;
     for format in [MediaFormat::Ulaw, MediaFormat::Alaw, MediaFormat::G722, MediaFormat::Opus] {
-        let error = Decoder::new(format, eleven).unwrap_err().to_string();
+        let error = Decoder::new(format, foreign).unwrap_err().to_string();
         assert!(error.contains("44100"), "{error}");
         let settings = opus::Settings::default();
-        assert_eq!(Encoder::new(format, eleven, &settings).unwrap_err().to_string(), error);
+        assert_eq!(Encoder::new(format, foreign, &settings).unwrap_err().to_string(), error);
     }
 }
 

@@ -106,7 +106,8 @@ const fn lower_adaptation() -> [i16; 16] {
 
 const fn scale() -> [i16; 512] {
     let mut table = [0; 512];
-    // Eleven octaves of 32 steps; what is above them is not reached.
+    // Eleven octaves of 32 steps. Index 352, where both bands' logarithm is limited, is the first of
+    // the twelfth; what is above it is not reached.
     let mut index = 0;
     while index < 352 {
         table[index] = ILB[index % 32] >> (10 - index / 32) << 2;
@@ -132,3 +133,6 @@ const fn interval() -> [u8; Q6[28] as usize + 2] {
     }
     table
 }
+
+// The limit of the scale factor, 4 times the last entry of the standard's table.
+const _: () = assert!(SCALE[352] == 16_384);

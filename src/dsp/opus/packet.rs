@@ -59,7 +59,8 @@ pub(super) fn has_redundancy(packet: &[u8]) -> bool {
     if toc.is_celt_only() {
         return false;
     }
-    let Some(first) = first_byte_of_audio(packet) else { return false };
+    // libopus takes a frame of one byte for a lost one.
+    let Some(&[first, _, ..]) = first_frame(packet) else { return false };
     // A SILK frame lasts 10 or 20 ms.
     let silk_frames = toc.frame_units().div_ceil(8);
     let mid = first >> (7 - silk_frames) & 1;
@@ -67,18 +68,20 @@ pub(super) fn has_redundancy(packet: &[u8]) -> bool {
     mid | side != 0
 }
 
-/// The first byte of the first frame, unless that is empty (sections 3.2.1 to 3.2.5).
-fn first_byte_of_audio(packet: &[u8]) -> Option<u8> {
+/// The first frame, where the packet is as long as its head says (sections 3.2.1 to 3.2.5).
+fn first_frame(packet: &[u8]) -> Option<&[u8]> {
     let mut rest = packet;
     let mut take = || rest.split_off_first().copied();
     let mut padding = 0;
-    // Frames whose length is written down.
-    let mut lengths = 0;
+    // Frames, and those of them whose length is written down.
+    let (mut frames, mut lengths) = (1, 0);
     match Toc(take()?).code() {
-        0 | 1 => {}
-        2 => lengths = 1,
+        0 => {}
+        1 => frames = 2,
+        2 => (frames, lengths) = (2, 1),
         _ => {
             let count = take()?;
+            frames = usize::from(count & 0x3f);
             if count & 0x40 != 0 {
                 loop {
                     let more = take()?;
@@ -90,20 +93,20 @@ fn first_byte_of_audio(packet: &[u8]) -> Option<u8> {
                 }
             }
             if count & 0x80 != 0 {
-                lengths = (count & 0x3f).saturating_sub(1);
+                lengths = frames.saturating_sub(1);
             }
         }
     }
-    for nth in 0..lengths {
-        let low = take()?;
-        if nth == 0 && low == 0 {
-            return None;
+    let mut first = None;
+    for _ in 0..lengths {
+        let mut length = usize::from(take()?);
+        if length >= 252 {
+            length += 4 * usize::from(take()?);
         }
-        if low >= 252 {
-            take()?;
-        }
+        first.get_or_insert(length);
     }
-    if rest.len() > padding { rest.first().copied() } else { None }
+    let audio = rest.get(..rest.len().checked_sub(padding)?)?;
+    audio.get(..first.unwrap_or(audio.len() / frames.max(1)))
 }
 
 #[cfg(test)]
@@ -130,40 +133,46 @@ mod tests {
     fn redundancy_is_seen_wherever_its_flag_may_stand() {
         let padded = |head: &[u8], padding: usize| [head, &vec![0; padding]].concat();
         let with: [&[u8]; 15] = [
-            &[0x40, 0x40],
-            &[0x48, 0x40],
-            &[0x50, 0x20],
-            &[0x58, 0x10],
-            &[0x4c, 0x40],
-            &[0x4c, 0x10],
-            &[0x5c, 0x01],
-            &[0x49, 0x40, 0],
-            &[0x4a, 251, 0x40],
-            &[0x4a, 252, 0, 0x40],
-            &[0x4b, 1, 0x40],
-            &[0x4b, 0x82, 1, 0x40, 0],
-            &[0x4b, 0x41, 1, 0x40, 0],
-            &padded(&[0x4b, 0x41, 254, 0x40], 254),
-            &padded(&[0x4b, 0x41, 255, 0, 0x40], 254),
+            &[0x40, 0x40, 0],
+            &[0x48, 0x40, 0],
+            &[0x50, 0x20, 0],
+            &[0x58, 0x10, 0],
+            &[0x4c, 0x40, 0],
+            &[0x4c, 0x10, 0],
+            &[0x5c, 0x01, 0],
+            &[0x49, 0x40, 0, 0, 0],
+            &[0x4a, 2, 0x40, 0],
+            &padded(&[0x4a, 252, 0, 0x40], 251),
+            &[0x4b, 1, 0x40, 0],
+            &[0x4b, 0x82, 2, 0x40, 0],
+            &[0x4b, 0x41, 1, 0x40, 0, 0],
+            &padded(&[0x4b, 0x41, 254, 0x40], 255),
+            &padded(&[0x4b, 0x41, 255, 0, 0x40], 255),
         ];
         for packet in with {
             assert!(has_redundancy(packet), "{packet:02x?}");
         }
-        // Other bits, no SILK layer, an empty first frame, nothing but padding, a head cut short.
-        let without: [&[u8]; 13] = [
-            &[0x48, 0xbf],
-            &[0x50, 0xdf],
-            &[0x58, 0xef],
-            &[0x4c, 0xaf],
-            &[0x5c, 0xee],
-            &[0x98, 0xff],
-            &[0x4a, 0, 0x40],
-            &[0x4b, 0x82, 0, 0x40],
-            &[0x4b, 0x41, 1, 0x40],
+        // Other bits, no SILK layer, a first frame of no or one byte, nothing but padding, a head cut
+        // short, a length beyond the end.
+        let without: [&[u8]; 18] = [
+            &[0x48, 0xbf, 0],
+            &[0x50, 0xdf, 0],
+            &[0x58, 0xef, 0],
+            &[0x4c, 0xaf, 0],
+            &[0x5c, 0xee, 0],
+            &[0x98, 0xff, 0],
+            &[0x48, 0x40],
+            &[0x49, 0x40, 0],
+            &[0x4a, 0, 0x40, 0],
+            &[0x4a, 1, 0x40, 0, 0],
+            &[0x4b, 0x82, 0, 0x40, 0],
+            &[0x4b, 0x41, 1, 0x40, 0],
+            &[0x4b, 0x41, 2, 0x40],
             &[],
             &[0x48],
             &[0x4b],
             &[0x4b, 0x41],
+            &[0x4a, 251, 0x40, 0],
         ];
         for packet in without {
             assert!(!has_redundancy(packet), "{packet:02x?}");

@@ -96,6 +96,10 @@ impl Rows<'_> {
     #[inline(always)]
     fn run_with<L: Lanes>(self) {
         let Self { bank, planes, cursor, outputs, rows, row_len } = self;
+        assert!(
+            planes.len() >= bank.down * bank.plane_len,
+            "as many planes as windows may begin in"
+        );
         for (row, sums) in rows.chunks_exact_mut(row_len).enumerate() {
             let Some(wanted) = outputs.checked_sub(row) else { break };
             let first = cursor.after(row * bank.down, bank);
@@ -109,7 +113,8 @@ impl Rows<'_> {
             let sums = &mut sums[..registers * L::COUNT];
             let (wide, rest) = sums.split_at_mut(registers / WIDE * WIDE * L::COUNT);
             for sums in wide.chunks_exact_mut(WIDE * L::COUNT) {
-                // SAFETY: asserted above; a place lies within its plane less `taps`.
+                // SAFETY: a place lies in one of `down` planes, in the first `taps` pairs of it; that
+                // the planes are there, and that the windows end in them, is asserted above.
                 unsafe { products::<L, WIDE>(bank, first.phase, planes, places, start, sums) };
                 start += WIDE * L::COUNT;
             }

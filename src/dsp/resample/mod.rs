@@ -102,7 +102,8 @@ impl Resampler {
     /// Turns `input` into `output`, which is cleared before. Samples are rounded to the nearest,
     /// and limited where the filter overshoots.
     ///
-    /// Allocates only while `input` is longer than ever before.
+    /// Allocates where `output` has too little room, and where this thread has not yet resampled so
+    /// much between such rates.
     pub fn process(&mut self, input: &[i16], output: &mut Vec<i16>) {
         output.clear();
         let Some(bank) = self.bank else { return output.extend_from_slice(input) };
@@ -114,8 +115,8 @@ impl Resampler {
         });
     }
 
-    /// The same with output in floats of which 1 is full scale. They are neither rounded to 16 bits
-    /// nor limited.
+    /// The same with output in floats of which 1 is full scale, as neural networks take them. They
+    /// are neither rounded to 16 bits nor limited.
     pub fn process_to_f32(&mut self, input: &[i16], output: &mut Vec<f32>) {
         output.clear();
         let Some(bank) = self.bank else {
