@@ -44,7 +44,7 @@ const ROUNDS: usize = 301;
 
 /// Calls that do a frame between two looks at the clock with cooled caches, each with a state of its
 /// own: one frame of the fastest functions takes less than the clock.
-const GROUP: usize = 8;
+const GROUP: usize = 16;
 
 /// Frames of a batch with cooled caches, and rounds, where times are not those of a comparison.
 const COOLED_BATCH: u64 = 64;
