@@ -203,6 +203,8 @@ impl Sidetone {
             .map(|entries| entries.map(|entry| entry.unwrap().path()).collect())
             .unwrap_or_default();
         files.retain(|path| path.extension().is_some_and(|extension| extension == "wav"));
+        // One that begins at this moment has no JSON yet.
+        files.retain(|path| path.with_extension("json").exists());
         files.sort();
         files.iter().map(|path| Recorded::read(path)).collect()
     }

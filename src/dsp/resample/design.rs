@@ -78,7 +78,7 @@ impl Quality {
             Self::Voice => {
                 Specification { reach: 26, cutoff: 0.4585, stop_db: 66.0, extra_bits: 0 }
             }
-            Self::High => Specification { reach: 99, cutoff: 0.484, stop_db: 97.5, extra_bits: 8 },
+            Self::High => Specification { reach: 100, cutoff: 0.484, stop_db: 97.5, extra_bits: 8 },
         }
     }
 }

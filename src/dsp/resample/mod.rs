@@ -34,7 +34,7 @@ pub enum Quality {
     #[default]
     Voice,
     /// For recordings and measurements: flat within 0.01 dB up to 0.47 (3,760 Hz), images and
-    /// aliases 95 dB down from 0.5 (4,000 Hz) on. Delay 99 periods (12.4 ms).
+    /// aliases 95 dB down from 0.5 (4,000 Hz) on. Delay 100 periods (12.5 ms).
     High,
 }
 
