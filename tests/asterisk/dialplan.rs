@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::asterisk::{self, Asterisk, LocalCall, Options};
 use crate::server::Sidetone;
-use crate::support::{SOON, find, speech};
+use crate::support::{SOON, find, speech, whole};
 
 #[test]
 fn the_application_and_the_channel_get_the_default_pipeline() {
@@ -32,11 +32,11 @@ fn the_application_and_the_channel_get_the_default_pipeline() {
             let recorded = recordings.iter().find(|recorded| recorded.rate == rate).expect("both");
             for (side, samples) in [("caller", &recorded.caller), ("bot", &recorded.bot)] {
                 let found = find(&speech(rate), samples);
-                assert!(found.coefficient > 0.99, "{rate} Hz, {side}: {:.4}", found.coefficient);
+                whole(found, 0.99, &format!("{rate} Hz, {side}"));
             }
         }
         let heard = asterisk.recording("audiosocket-heard.sln").samples();
-        assert!(find(&speech(8000), &heard).coefficient > 0.98, "the caller hears the echo");
+        whole(find(&speech(8000), &heard), 0.98, "the caller hears the echo");
     });
 }
 

@@ -8,7 +8,7 @@ use sidetone::wire::rtp::{self, RtpHeader};
 use sidetone::wire::{PayloadType, RtpTs, Seq, Ssrc};
 
 use crate::asterisk::LocalCall;
-use crate::support::{SOON, find, is_silent, pair, speech};
+use crate::support::{SOON, find, is_silent, pair, speech, whole};
 
 #[test]
 fn forged_rtp_is_not_heard_not_recorded_and_counted() {
@@ -54,7 +54,7 @@ fn forged_rtp_is_not_heard_not_recorded_and_counted() {
         let recorded = sidetone.complete_recordings(1).remove(0);
         for (side, samples) in [("caller", &recorded.caller), ("bot", &recorded.bot)] {
             let found = find(&prompt, samples);
-            assert!(found.coefficient > 0.99, "{side}: correlation {:.4}", found.coefficient);
+            whole(found, 0.99, side);
             let (from, to) = (found.lag.unsigned_abs(), found.lag.unsigned_abs() + prompt.len());
             assert!(
                 is_silent(&samples[..from]) && is_silent(&samples[to..]),
@@ -63,6 +63,6 @@ fn forged_rtp_is_not_heard_not_recorded_and_counted() {
         }
         let heard = asterisk.recording("a-heard.sln").samples();
         let found = find(&prompt, &heard);
-        assert!(found.coefficient > 0.98, "the caller heard {:.4}", found.coefficient);
+        whole(found, 0.98, "the caller hears");
     });
 }

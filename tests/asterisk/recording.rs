@@ -4,7 +4,7 @@ use crate::steady::steady;
 use std::time::{Duration, SystemTime};
 
 use crate::asterisk::LocalCall;
-use crate::support::{SOON, find, pair, speech};
+use crate::support::{SOON, find, of_call, pair, speech, whole};
 
 /// The caller waits so many seconds until the media is there before it speaks.
 const LEAD: f32 = 0.5;
@@ -38,19 +38,11 @@ fn the_recording_holds_what_the_caller_said_in_every_format() {
 
         let recordings = sidetone.complete_recordings(formats.len());
         for (media, format, rate) in formats {
-            let recorded = recordings
-                .iter()
-                .find(|r| r.json["transport"] == media && r.json["format"] == format)
-                .unwrap_or_else(|| panic!("no recording of {media} {format}"));
+            let recorded = of_call(&recordings, media, format);
             assert_eq!(recorded.rate, rate);
             let prompt = speech(rate);
             let found = find(&prompt, &recorded.caller);
-            assert!(
-                found.coefficient > 0.99,
-                "{media} {format}: correlation {:.4} at {}",
-                found.coefficient,
-                found.lag
-            );
+            whole(found, 0.99, &format!("{media} {format}"));
             assert!(recorded.bot.iter().all(|&sample| sample == 0), "nobody answered the caller");
             let stats = &recorded.json["stats"];
             assert_eq!(stats["packets_lost"], 0, "{stats}");
@@ -83,7 +75,8 @@ fn both_sides_of_a_recording_are_aligned() {
             let transport = &recorded.json["transport"];
             let said = find(&speech(8000), &recorded.caller);
             let echoed = find(&speech(8000), &recorded.bot);
-            assert!(said.coefficient > 0.99 && echoed.coefficient > 0.99, "{transport}");
+            whole(said, 0.99, &format!("{transport}, caller"));
+            whole(echoed, 0.99, &format!("{transport}, bot"));
             // The echo's cushion, and up to one tick until the frame leaves.
             let delay = echoed.lag - said.lag;
             assert!((800..=800 + 160 + 160).contains(&delay), "{transport}: {delay} samples");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sidetone::dsp::g711;
 
 use crate::asterisk::{self, Asterisk, Options, Sipp, SippScenario};
-use crate::support::{SOON, find, serve, speech};
+use crate::support::{CUSHION, SOON, find, serve, speech, whole};
 
 const DIALPLAN: &str = "[sidetone](+)\n\
     exten => echo-record,1,Answer()\n \
@@ -20,7 +20,7 @@ fn a_telephone_is_answered_echoed_and_hung_up_from_either_side() {
         let Some(installation) = asterisk::require() else { return };
         let options = Options { dialplan: DIALPLAN.to_owned(), ..Options::default() };
         let asterisk = Asterisk::start(&installation, &options);
-        let sidetone = serve(&asterisk, "", "");
+        let sidetone = serve(&asterisk, CUSHION, "");
         let prompt = speech(8000);
         // SIPp speaks as soon as it is answered, which is before the media is there.
         let mut spoken = vec![0; 8000];
@@ -45,7 +45,7 @@ fn a_telephone_is_answered_echoed_and_hung_up_from_either_side() {
         for recorded in sidetone.complete_recordings(2) {
             for (side, samples) in [("caller", &recorded.caller), ("bot", &recorded.bot)] {
                 let found = find(&prompt, samples);
-                assert!(found.coefficient > 0.98, "{side}: correlation {:.4}", found.coefficient);
+                whole(found, 0.98, side);
             }
         }
         // What Asterisk sent to the telephones.
@@ -56,7 +56,7 @@ fn a_telephone_is_answered_echoed_and_hung_up_from_either_side() {
         assert_eq!(to_phone.len(), 2, "{names:?}");
         for name in to_phone {
             let found = find(&prompt, &asterisk.recording(name).samples());
-            assert!(found.coefficient > 0.98, "{name}: correlation {:.4}", found.coefficient);
+            whole(found, 0.98, name);
         }
     });
 }

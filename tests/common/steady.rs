@@ -9,10 +9,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How late a thread may be woken before the machine counts as having stood still.
-const STALL: Duration = Duration::from_millis(150);
+/// How late a thread may be woken before its processor counts as having stood still: more than two
+/// frames, which is where Asterisk itself begins to lose audio between its channels.
+const STALL: Duration = Duration::from_millis(50);
 
-const LOOK_EVERY: Duration = Duration::from_millis(10);
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 const ATTEMPTS: u32 = 5;
 
@@ -37,7 +38,7 @@ pub fn steady_alone(test: impl Fn() + UnwindSafe + std::panic::RefUnwindSafe) {
     attempt(test);
 }
 
-/// Runs a test that depends on real time. Where it fails *and* the machine stood still meanwhile,
+/// Runs a test that depends on real time. Where it fails *and* a processor stood still meanwhile,
 /// as virtual ones do, the failure says nothing: it is run again, five times at most. A failure
 /// on a machine that ran steadily is one at once.
 pub fn steady(test: impl Fn() + UnwindSafe + std::panic::RefUnwindSafe) {
@@ -47,25 +48,48 @@ pub fn steady(test: impl Fn() + UnwindSafe + std::panic::RefUnwindSafe) {
 
 fn attempt(test: impl Fn() + UnwindSafe + std::panic::RefUnwindSafe) {
     for attempt in 1..=ATTEMPTS {
-        let done = Arc::new(AtomicBool::new(false));
-        let watch = thread::spawn({
-            let done = Arc::clone(&done);
-            move || longest_stall(&done)
-        });
+        let watch = Watch::begin();
         let outcome = catch_unwind(&test);
-        done.store(true, Ordering::Relaxed);
-        let stall = watch.join().expect("the watch does not panic");
-        match outcome {
-            Ok(()) => return,
-            Err(panic) if attempt < ATTEMPTS && (stall > STALL || panic.is::<Unsteady>()) => {
-                // Not `eprintln!`, which is shown of tests that fail only.
-                let name = thread::current().name().unwrap_or_default().to_owned();
-                let why = if panic.is::<Unsteady>() { "a peer did not keep time" } else { "stall" };
-                let line = format!("*** RERUN {name}: {why}; the longest stall was {stall:?}\n");
-                let _ = std::io::stderr().lock().write_all(line.as_bytes());
-            }
-            Err(panic) => resume_unwind(panic),
+        let stall = watch.longest_stall();
+        let Err(panic) = outcome else { return };
+        let why = match panic.is::<Unsteady>() {
+            true => "a peer did not keep time",
+            false => "stall",
+        };
+        if attempt == ATTEMPTS || (stall <= STALL && !panic.is::<Unsteady>()) {
+            eprintln!("attempt {attempt} of {ATTEMPTS}; the longest stall was {stall:?}");
+            resume_unwind(panic);
         }
+        // Not `eprintln!`, which is shown of tests that fail only.
+        let name = thread::current().name().unwrap_or_default().to_owned();
+        let line = format!("*** RERUN {name}: {why}; the longest stall was {stall:?}\n");
+        let _ = std::io::stderr().lock().write_all(line.as_bytes());
+    }
+}
+
+/// One thread per processor, which asks to be woken again and again, and looks how late it is.
+struct Watch {
+    done: Arc<AtomicBool>,
+    threads: Vec<thread::JoinHandle<Duration>>,
+}
+
+impl Watch {
+    fn begin() -> Self {
+        let done = Arc::new(AtomicBool::new(false));
+        let threads = processors().into_iter().map(|processor| {
+            let done = Arc::clone(&done);
+            thread::spawn(move || {
+                stay_on(processor);
+                longest_stall(&done)
+            })
+        });
+        Self { threads: threads.collect(), done }
+    }
+
+    fn longest_stall(self) -> Duration {
+        self.done.store(true, Ordering::Relaxed);
+        let stalls = self.threads.into_iter().map(|watch| watch.join().expect("it does not panic"));
+        stalls.max().unwrap_or_default()
     }
 }
 
@@ -77,4 +101,27 @@ fn longest_stall(done: &AtomicBool) -> Duration {
         longest = longest.max(before.elapsed().saturating_sub(LOOK_EVERY));
     }
     longest
+}
+
+/// The processors that this process may use.
+fn processors() -> Vec<usize> {
+    // SAFETY: an all-zero set is the empty one.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: `set` is as large as is said.
+    let answer = unsafe { libc::sched_getaffinity(0, size_of_val(&set), &raw mut set) };
+    assert_eq!(answer, 0, "which processors there are: {}", std::io::Error::last_os_error());
+    // SAFETY: the number is below the size of the set.
+    let may = |&n: &usize| unsafe { libc::CPU_ISSET(n, &set) };
+    (0..8 * size_of_val(&set)).filter(may).collect()
+}
+
+/// Keeps this thread on one processor.
+fn stay_on(processor: usize) {
+    // SAFETY: an all-zero set is the empty one.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: the number came from such a set.
+    unsafe { libc::CPU_SET(processor, &mut set) };
+    // SAFETY: `set` is as large as is said; 0 is the thread that asks.
+    let answer = unsafe { libc::sched_setaffinity(0, size_of_val(&set), &raw const set) };
+    assert_eq!(answer, 0, "to stay on a processor: {}", std::io::Error::last_os_error());
 }
