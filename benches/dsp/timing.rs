@@ -2,7 +2,8 @@
 //! work.
 //!
 //! *Hot* is the same call's frame again and again: state, buffers, tables and code lie in the
-//! nearest caches. *Cooled* walks round-robin, in a shuffled order, through a pool of calls that
+//! nearest caches. Every batch takes another one of [`HOT_CALLS`], at another depth of the stack, so
+//! that no figure hangs on where in memory a state or a frame happens to lie. *Cooled* walks round-robin, in a shuffled order, through a pool of calls that
 //! together touch [`POOL_BYTES`], more than a core's L2 holds, and times them in groups of
 //! [`GROUP`]. Before each group another call, of a second such pool ([`cool_with`]), does a frame
 //! of its own work, untimed. So a call finds its state displaced by all the others, and of code and
@@ -27,6 +28,9 @@ const CALLS: std::ops::RangeInclusive<usize> = 32..=16_384;
 /// States that exist at once where the bytes of one are measured. glibc hands out up to seven
 /// chunks of each size, those below 1 KiB, from lists that its count does not see: a 36th of these.
 const STATES: usize = 256;
+
+/// Calls that take turns where caches are hot.
+const HOT_CALLS: usize = 16;
 
 /// Frames after which a state has grown to its size: a resampler may hold back several.
 const GROWTH_FRAMES: usize = 16;
@@ -136,7 +140,7 @@ pub(crate) struct Contender {
 
 #[derive(Clone, Copy)]
 enum Mode {
-    /// The first call, over and over.
+    /// One call, over and over; the next time another one.
     Hot,
     /// One call after the other, timed in groups, with other work before each group.
     Cooled,
@@ -193,20 +197,23 @@ impl Contender {
         let mut calls: Vec<_> = (0..count).map(started).collect();
 
         let order = shuffled(count);
-        let mut at = 0;
+        let (mut at, mut hot) = (0, 0);
         let mut next = move || {
             at = if at + 1 == order.len() { 0 } else { at + 1 };
             order[at]
         };
         let run = move |mode, frames| match mode {
             Mode::Hot => {
-                let call = &mut calls[0];
-                work(call);
-                let start = Instant::now();
-                for _ in 0..frames {
+                hot = (hot + 1) % calls.len().min(HOT_CALLS);
+                let call = &mut calls[hot];
+                deeper(hot, &mut || {
                     work(call);
-                }
-                start.elapsed()
+                    let start = Instant::now();
+                    for _ in 0..frames {
+                        work(call);
+                    }
+                    start.elapsed()
+                })
             }
             Mode::Cooled => {
                 let group = |_| {
@@ -341,6 +348,15 @@ fn shuffled(count: usize) -> Vec<usize> {
         order.swap(last, (state >> 33) as usize % (last + 1));
     }
     order
+}
+
+/// Calls `work` some 256 bytes deeper in the stack for each of `steps`.
+#[inline(never)]
+fn deeper(steps: usize, work: &mut dyn FnMut() -> Duration) -> Duration {
+    let taken = black_box([0_u8; 256]);
+    let time = if steps == 0 { work() } else { deeper(steps - 1, work) };
+    black_box(&taken);
+    time
 }
 
 /// Bytes that the process has from the C library's allocator, on which Rust's stands.

@@ -27,15 +27,15 @@ pub(super) struct Singly<'a> {
     /// The filter's memory, then the input.
     pub(super) line: &'a [i16],
     pub(super) cursor: Cursor,
-    pub(super) sums: &'a mut [i32],
+    pub(super) output: &'a mut [i16],
 }
 
 impl Singly<'_> {
     #[inline(always)]
     fn run_with<L: Lanes>(self) {
-        let Self { bank, line, mut cursor, sums } = self;
+        let Self { bank, line, mut cursor, output } = self;
         let step = Cursor::default().after(bank.down, bank);
-        for sum in sums {
+        for sample in output {
             let window = &line[cursor.input..][..bank.taps];
             let mut total = 0;
             for layer in &bank.layers {
@@ -46,7 +46,7 @@ impl Singly<'_> {
                     start = end;
                 }
             }
-            *sum = total;
+            *sample = to_i16(total);
             cursor.input += step.input;
             cursor.phase += step.phase;
             if cursor.phase >= bank.up {
@@ -72,7 +72,7 @@ fn dot<L: Lanes>(a: &[i16], b: &[i16]) -> i32 {
     sums.total()
 }
 
-/// Registers of sums that [`Rows`] makes at a time: with 16 sums each, a frame of 20 ms at 8 kHz.
+/// Registers of samples that [`Rows`] makes at a time: with 16 samples each, a frame of 20 ms at 8 kHz.
 const WIDE: usize = 10;
 
 /// Most outputs that [`Rows`] makes beyond the ones that are wanted.
@@ -86,8 +86,8 @@ pub(super) struct Rows<'a> {
     pub(super) planes: &'a [[i16; 2]],
     pub(super) cursor: Cursor,
     pub(super) outputs: usize,
-    /// Row after row, each of `row_len` sums.
-    pub(super) rows: &'a mut [i32],
+    /// Row after row, each of `row_len` samples.
+    pub(super) rows: &'a mut [i16],
     /// Outputs of one row, and [`OVERRUN`].
     pub(super) row_len: usize,
 }
@@ -100,7 +100,7 @@ impl Rows<'_> {
             planes.len() >= bank.down * bank.plane_len,
             "as many planes as windows may begin in"
         );
-        for (row, sums) in rows.chunks_exact_mut(row_len).enumerate() {
+        for (row, samples) in rows.chunks_exact_mut(row_len).enumerate() {
             let Some(wanted) = outputs.checked_sub(row) else { break };
             let first = cursor.after(row * bank.down, bank);
             let registers = wanted.div_ceil(bank.up).div_ceil(L::COUNT);
@@ -110,24 +110,24 @@ impl Rows<'_> {
                 start + registers * L::COUNT <= bank.plane_len - bank.taps,
                 "the planes hold all windows"
             );
-            let sums = &mut sums[..registers * L::COUNT];
-            let (wide, rest) = sums.split_at_mut(registers / WIDE * WIDE * L::COUNT);
-            for sums in wide.chunks_exact_mut(WIDE * L::COUNT) {
+            let samples = &mut samples[..registers * L::COUNT];
+            let (wide, rest) = samples.split_at_mut(registers / WIDE * WIDE * L::COUNT);
+            for samples in wide.chunks_exact_mut(WIDE * L::COUNT) {
                 // SAFETY: a place lies in one of `down` planes, in the first `taps` pairs of it; that
                 // the planes are there, and that the windows end in them, is asserted above.
-                unsafe { products::<L, WIDE>(bank, first.phase, planes, places, start, sums) };
+                unsafe { products::<L, WIDE>(bank, first.phase, planes, places, start, samples) };
                 start += WIDE * L::COUNT;
             }
-            for sums in rest.chunks_exact_mut(L::COUNT) {
+            for samples in rest.chunks_exact_mut(L::COUNT) {
                 // SAFETY: as above.
-                unsafe { products::<L, 1>(bank, first.phase, planes, places, start, sums) };
+                unsafe { products::<L, 1>(bank, first.phase, planes, places, start, samples) };
                 start += L::COUNT;
             }
         }
     }
 }
 
-/// Makes `REGISTERS` registers of sums of one phase, whose windows begin at `start` and on.
+/// Makes `REGISTERS` registers of samples of one phase, whose windows begin at `start` and on.
 ///
 /// # Safety
 /// So many pairs lie behind each of the places that are `start` further on.
@@ -138,7 +138,7 @@ unsafe fn products<L: Lanes, const REGISTERS: usize>(
     planes: &[[i16; 2]],
     places: &[usize],
     start: usize,
-    sums: &mut [i32],
+    samples: &mut [i16],
 ) {
     let mut totals = [L::zero(); REGISTERS];
     for layer in &bank.layers {
@@ -163,8 +163,8 @@ unsafe fn products<L: Lanes, const REGISTERS: usize>(
             }
         }
     }
-    for (total, sums) in totals.into_iter().zip(sums.chunks_exact_mut(L::COUNT)) {
-        total.store(sums);
+    for (total, samples) in totals.into_iter().zip(samples.chunks_exact_mut(L::COUNT)) {
+        total.each(|n, sum| samples[n] = to_i16(sum));
     }
 }
 
@@ -252,12 +252,12 @@ fn deal<const DOWN: usize>(line: &[i16], plane: &mut [[i16; 2]]) {
     }
 }
 
-/// Puts the sums of [`Rows`] into their order.
+/// Puts the samples of [`Rows`] into their order.
 pub(super) struct Interleave<'a> {
-    pub(super) rows: &'a [i32],
+    pub(super) rows: &'a [i16],
     pub(super) row_len: usize,
     pub(super) up: usize,
-    pub(super) sums: &'a mut [i32],
+    pub(super) output: &'a mut [i16],
 }
 
 impl Kernel for Interleave<'_> {
@@ -265,15 +265,16 @@ impl Kernel for Interleave<'_> {
 
     #[inline(always)]
     fn run(self) {
-        let Self { rows, row_len, up, sums } = self;
+        let Self { rows, row_len, up, output } = self;
         match up {
-            2 => interleave::<2>(rows, row_len, sums),
-            3 => interleave::<3>(rows, row_len, sums),
-            6 => interleave::<6>(rows, row_len, sums),
+            1 => output.copy_from_slice(&rows[..output.len()]),
+            2 => interleave::<2>(rows, row_len, output),
+            3 => interleave::<3>(rows, row_len, output),
+            6 => interleave::<6>(rows, row_len, output),
             _ => {
                 for (row, values) in rows.chunks_exact(row_len).enumerate() {
-                    for (sum, value) in sums.iter_mut().skip(row).step_by(up).zip(values) {
-                        *sum = *value;
+                    for (sample, value) in output.iter_mut().skip(row).step_by(up).zip(values) {
+                        *sample = *value;
                     }
                 }
             }
@@ -282,31 +283,24 @@ impl Kernel for Interleave<'_> {
 }
 
 #[inline(always)]
-fn interleave<const UP: usize>(rows: &[i32], row_len: usize, sums: &mut [i32]) {
-    let (groups, rest) = sums.as_chunks_mut::<UP>();
+fn interleave<const UP: usize>(rows: &[i16], row_len: usize, output: &mut [i16]) {
+    let (groups, rest) = output.as_chunks_mut::<UP>();
     let mut row = rows.chunks_exact(row_len);
-    let rows: [&[i32]; UP] =
+    let rows: [&[i16]; UP] =
         std::array::from_fn(|_| row.next().map_or(&[][..], |row| &row[..=groups.len()]));
     for (n, group) in groups.iter_mut().enumerate() {
-        for (sum, row) in group.iter_mut().zip(rows) {
-            *sum = row[n];
+        for (sample, row) in group.iter_mut().zip(rows) {
+            *sample = row[n];
         }
     }
-    for (sum, row) in rest.iter_mut().zip(rows) {
-        *sum = row[groups.len()];
+    for (sample, row) in rest.iter_mut().zip(rows) {
+        *sample = row[groups.len()];
     }
 }
 
 /// A sum as the nearest 16-bit sample, limited to the range.
 #[inline(always)]
-pub(super) fn to_i16(sum: i32) -> i16 {
+fn to_i16(sum: i32) -> i16 {
     let rounded = (sum + (1 << (SUM_BITS - 1))) >> SUM_BITS;
     rounded.clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16
-}
-
-/// A sum as a float, full scale as 1.
-#[inline(always)]
-pub(super) fn to_f32(sum: i32) -> f32 {
-    const UNIT: f32 = 1.0 / (1_u32 << (SUM_BITS + 15)) as f32;
-    sum as f32 * UNIT
 }

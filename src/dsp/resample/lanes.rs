@@ -26,12 +26,20 @@ pub(super) trait Lanes: Copy {
     /// Writes the sums down, as many as there are.
     fn store(self, to: &mut [i32]);
 
+    /// Hands on each sum, with its number.
+    #[inline(always)]
+    fn each(self, mut hand_on: impl FnMut(usize, i32)) {
+        let mut sums = [0; MAX_COUNT];
+        self.store(&mut sums[..Self::COUNT]);
+        sums[..Self::COUNT].iter().enumerate().for_each(|(n, &sum)| hand_on(n, sum));
+    }
+
     /// All sums together.
     #[inline(always)]
     fn total(self) -> i32 {
-        let mut sums = [0; MAX_COUNT];
-        self.store(&mut sums[..Self::COUNT]);
-        sums[..Self::COUNT].iter().sum()
+        let mut total = 0;
+        self.each(|_, sum| total += sum);
+        total
     }
 }
 

@@ -12,6 +12,7 @@ mod lanes;
 mod tests;
 
 use std::cell::RefCell;
+use std::mem;
 use std::sync::OnceLock;
 
 use dasp::Sample as _;
@@ -59,8 +60,8 @@ pub struct Resampler {
 struct Workspace {
     line: Vec<i16>,
     planes: Vec<[i16; 2]>,
-    rows: Vec<i32>,
-    sums: Vec<i32>,
+    rows: Vec<i16>,
+    narrow: Vec<i16>,
 }
 
 thread_local! {
@@ -107,27 +108,25 @@ impl Resampler {
     pub fn process(&mut self, input: &[i16], output: &mut Vec<i16>) {
         output.clear();
         let Some(bank) = self.bank else { return output.extend_from_slice(input) };
-        let level = self.level;
-        self.filter(bank, input, |sums| {
-            let made = output.len();
-            output.resize(made + sums.len(), 0);
-            level.map(sums, &mut output[made..], kernel::to_i16);
+        output.resize(self.output_len(input.len()), 0);
+        let mut output = &mut output[..];
+        WORKSPACE.with_borrow_mut(|workspace| {
+            for input in input.chunks(BLOCK) {
+                let (made, rest) =
+                    mem::take(&mut output).split_at_mut(self.output_len(input.len()));
+                self.filter(bank, input, workspace, made);
+                output = rest;
+            }
         });
     }
 
-    /// The same with output in floats of which 1 is full scale, as neural networks take them. They
-    /// are neither rounded to 16 bits nor limited.
+    /// The same with output in floats of which 1 is full scale, as neural networks take them.
     pub fn process_to_f32(&mut self, input: &[i16], output: &mut Vec<f32>) {
+        let mut samples = WORKSPACE.with_borrow_mut(|workspace| mem::take(&mut workspace.narrow));
+        self.process(input, &mut samples);
         output.clear();
-        let Some(bank) = self.bank else {
-            return output.extend(input.iter().map(|sample| sample.to_sample::<f32>()));
-        };
-        let level = self.level;
-        self.filter(bank, input, |sums| {
-            let made = output.len();
-            output.resize(made + sums.len(), 0.0);
-            level.map(sums, &mut output[made..], kernel::to_f32);
-        });
+        output.extend(samples.iter().map(|sample| sample.to_sample::<f32>()));
+        WORKSPACE.with_borrow_mut(|workspace| workspace.narrow = samples);
     }
 
     /// Forgets what was heard: the next sample is the first one again.
@@ -136,28 +135,21 @@ impl Resampler {
         self.cursor = Cursor::default();
     }
 
-    /// Makes all the output that the input allows for, and hands it on in pieces.
-    fn filter(&mut self, bank: &Bank, input: &[i16], mut hand_on: impl FnMut(&[i32])) {
-        WORKSPACE.with_borrow_mut(|workspace| {
-            for input in input.chunks(BLOCK) {
-                hand_on(self.filter_block(bank, input, workspace));
-            }
-        });
-    }
-
-    fn filter_block<'a>(
+    /// Makes all the output that the input allows for.
+    fn filter(
         &mut self,
         bank: &Bank,
         input: &[i16],
-        workspace: &'a mut Workspace,
-    ) -> &'a [i32] {
-        let outputs = self.output_len(input.len());
+        workspace: &mut Workspace,
+        output: &mut [i16],
+    ) {
         let Self { level, memory, cursor, .. } = self;
-        let Workspace { line, planes, rows, sums } = workspace;
+        let Workspace { line, planes, rows, .. } = workspace;
+        let outputs = output.len();
         line.clear();
         line.extend_from_slice(memory);
         line.extend_from_slice(input);
-        let sums = if bank.has_rows() {
+        if bank.has_rows() {
             let mut parities = [false; 2];
             for row in 0..bank.up.min(outputs) {
                 parities[cursor.after(row * bank.down, bank).input % 2] = true;
@@ -169,24 +161,13 @@ impl Resampler {
             grow(rows, bank.up * row_len);
             let rows = &mut rows[..bank.up * row_len];
             level.run(Rows { bank, planes, cursor: *cursor, outputs, rows, row_len });
-            if bank.up == 1 {
-                &rows[..outputs]
-            } else {
-                grow(sums, outputs);
-                let sums = &mut sums[..outputs];
-                level.run(Interleave { rows, row_len, up: bank.up, sums });
-                sums
-            }
+            level.run(Interleave { rows, row_len, up: bank.up, output });
         } else {
-            grow(sums, outputs);
-            let sums = &mut sums[..outputs];
-            level.run(Singly { bank, line, cursor: *cursor, sums });
-            sums
-        };
+            level.run(Singly { bank, line, cursor: *cursor, output });
+        }
         let next = cursor.after(outputs * bank.down, bank);
         *cursor = Cursor { input: next.input - input.len(), ..next };
         memory.copy_from_slice(&line[input.len()..]);
-        sums
     }
 }
 
