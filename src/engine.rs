@@ -140,8 +140,8 @@ impl Engine {
 
     /// What was counted so far.
     #[must_use]
-    pub fn stats(&self) -> &CallStats {
-        &self.stats
+    pub fn stats(&self) -> CallStats {
+        CallStats { reception: self.leg.reception(), ..self.stats }
     }
 
     /// How the call's audio travels.
@@ -373,11 +373,11 @@ impl Engine {
         // What waits behind a hole has arrived: the archive wants it.
         self.leg.give_up_holes();
         self.receive();
+        let stats = Box::new(self.stats());
         if let Some(serving) = &mut self.serving {
             let duration = self.now.saturating_duration_since(self.events.epoch.instant);
-            serving.chain.finish(&self.info, &End { duration, stats: &self.stats });
+            serving.chain.finish(&self.info, &End { duration, stats: &stats });
         }
-        let stats = Box::new(self.stats);
         self.events.push(self.now, EventKind::CallEnded { reason, stats });
     }
 }

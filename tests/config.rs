@@ -103,7 +103,7 @@ fn every_kind_of_value_can_come_from_the_environment() {
         .variable("SIDETONE__AUDIOSOCKET__ENABLED", "false")
         .variable("SIDETONE__RTP__ACCEPT", "any")
         .variable("SIDETONE__RTP__ADVERTISE", "\"media.example\"")
-        .variable("SIDETONE__JITTER__MAX_WAIT_MS", " 80 ")
+        .variable("SIDETONE__JITTER__MAX_MS", " 80 ")
         .variable("SIDETONE__PIPELINES__BOTH__PROCESSORS", "recorder, echo")
         .variable("SIDETONE__PIPELINES__ONE__PROCESSORS", "[\"echo\"]")
         .variable("SIDETONE__ASTERISK__0__PIPELINE", "both")
@@ -114,7 +114,7 @@ fn every_kind_of_value_can_come_from_the_environment() {
     assert!(!config.runtime.audiosocket.enabled);
     assert_eq!(config.runtime.rtp.accept, Accept::Any);
     assert_eq!(config.runtime.rtp.advertise.as_deref(), Some("media.example"));
-    assert_eq!(config.media.jitter_max_wait, Duration::from_millis(80));
+    assert_eq!(config.media.jitter_max, Duration::from_millis(80));
     assert_eq!(config.pipelines.named["both"], ["recorder", "echo"]);
     assert_eq!(config.pipelines.named["one"], ["echo"]);
     assert_eq!(config.asterisk.len(), 2);
@@ -363,9 +363,9 @@ fn two_listeners_do_not_share_a_port() {
 
 #[test]
 fn waiting_fits_into_the_queues() {
-    let error = Given::file("[jitter]\nmax_wait_ms = 500\ncapacity_packets = 24").only_error();
+    let error = Given::file("[jitter]\nmax_ms = 500\ncapacity_packets = 24").only_error();
     assert!(error.contains("jitter.capacity_packets: 24 packets of 20 ms are 480 ms"), "{error}");
-    Given::file("[jitter]\nmax_wait_ms = 500\ncapacity_packets = 25").config();
+    Given::file("[jitter]\nmax_ms = 500\ncapacity_packets = 25").config();
     let error = Given::file("[echo]\ndelay_ms = 981\n[playout]\nmax_queue_ms = 1000").only_error();
     assert!(error.starts_with("f.toml:2: echo.delay_ms: "), "{error}");
     Given::file("[echo]\ndelay_ms = 980\n[playout]\nmax_queue_ms = 1000").config();

@@ -6,6 +6,8 @@
 mod codec_checks;
 #[path = "dsp/codecs.rs"]
 mod codecs;
+#[path = "dsp/concealment.rs"]
+mod concealment;
 #[path = "common/seeds.rs"]
 mod seeds;
 #[path = "common/speech.rs"]

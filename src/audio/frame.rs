@@ -34,6 +34,8 @@ pub enum Origin {
     Real,
     /// Made up for a packet that had not arrived in time.
     Concealed,
+    /// Made up while the sender is silent, after the noise that it told of (RFC 3389).
+    ComfortNoise,
     /// Nothing was there to play.
     Silence,
 }

@@ -113,6 +113,17 @@ impl ClockRate {
     pub const fn hz(self) -> u32 {
         self.0
     }
+
+    /// How long so many ticks take, to the nanosecond below.
+    ///
+    /// # Panics
+    /// Of a clock of 0 Hz.
+    #[must_use]
+    pub fn duration_of(self, ticks: u64) -> Duration {
+        let hz = u64::from(self.0);
+        let nanos = ticks % hz * 1_000_000_000 / hz;
+        Duration::new(ticks / hz, u32::try_from(nanos).expect("less than a second"))
+    }
 }
 
 #[cfg(test)]

@@ -83,11 +83,19 @@ fn times(config: &Config, conflict: &impl Fn(&str, String)) {
     let media = &config.media;
     let packets = u32::try_from(media.jitter_capacity_packets).unwrap_or(u32::MAX);
     let held = PACKET.saturating_mul(packets);
-    if held < media.jitter_max_wait {
+    if media.jitter_min > media.jitter_max {
         let reason = format!(
-            "{packets} packets of 20 ms are {} ms, less than jitter.max_wait_ms, {}",
+            "{} ms are more than jitter.max_ms, {}",
+            media.jitter_min.as_millis(),
+            media.jitter_max.as_millis()
+        );
+        conflict("jitter.min_ms", reason);
+    }
+    if held < media.jitter_max {
+        let reason = format!(
+            "{packets} packets of 20 ms are {} ms, less than jitter.max_ms, {}",
             held.as_millis(),
-            media.jitter_max_wait.as_millis()
+            media.jitter_max.as_millis()
         );
         conflict("jitter.capacity_packets", reason);
     }

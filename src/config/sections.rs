@@ -104,7 +104,8 @@ pub(super) fn media(
         ("slin", ReturnFormat::Fixed(MediaFormat::Slin(SampleRate::HZ_8000))),
     ];
     let settings = MediaSettings {
-        jitter_max_wait: jitter.millis("max_wait_ms", default.jitter_max_wait, 0..=500),
+        jitter_min: jitter.millis("min_ms", default.jitter_min, 0..=500),
+        jitter_max: jitter.millis("max_ms", default.jitter_max, 0..=500),
         jitter_capacity_packets: jitter.integer(
             "capacity_packets",
             default.jitter_capacity_packets,

@@ -5,7 +5,10 @@
 //! that were, and do not allocate.
 
 pub mod codec;
+pub mod comfort_noise;
+pub mod conceal;
 pub mod correlation;
+pub mod distance;
 pub mod dtmf;
 mod fft;
 pub mod g711;
@@ -13,10 +16,12 @@ pub mod g722;
 pub mod l16;
 pub mod level;
 pub mod opus;
+mod random;
 pub mod resample;
 pub mod silence;
 pub mod simd;
 pub mod spectrum;
+pub mod stretch;
 pub mod tone;
 
 pub use correlation::{Match, find_offset};

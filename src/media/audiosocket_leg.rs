@@ -1,6 +1,8 @@
 use std::time::{Duration, Instant};
 
-use super::{CallStats, Rejected, Uplink};
+use super::reception::Observer;
+use super::retimer::Retimer;
+use super::{CallStats, Reception, Rejected, Uplink};
 use crate::audio::{AudioFrame, MediaFormat, Origin, Position, SampleRate};
 use crate::call::EndReason;
 use crate::dsp::l16;
@@ -25,6 +27,11 @@ pub struct AudioSocketLeg {
     rate: Option<SampleRate>,
     epoch: Instant,
     end: Option<Position>,
+    /// Samples that came since the peer last began to speak: its clock.
+    spoken: u64,
+    frame_samples: usize,
+    retimer: Option<Retimer>,
+    observer: Observer,
     last_frame: Instant,
     samples: Vec<i16>,
     /// `samples` hold a frame that nobody had yet.
@@ -53,6 +60,10 @@ impl AudioSocketLeg {
             rate,
             epoch,
             end: None,
+            spoken: 0,
+            frame_samples: 0,
+            retimer: None,
+            observer: Observer::default(),
             last_frame: epoch,
             samples: Vec::new(),
             pending: false,
@@ -93,6 +104,13 @@ impl AudioSocketLeg {
         encode_audio(self.send_rate(), samples, out);
     }
 
+    pub(super) fn reception(&self) -> Reception {
+        let rate = self.send_rate();
+        let frame = rate.duration_of(self.frame_samples as u64);
+        let ppm = self.retimer.as_ref().and_then(Retimer::ppm);
+        self.observer.report(MediaFormat::Slin(rate), frame, Duration::ZERO, ppm)
+    }
+
     pub(super) fn close(&mut self) {
         self.closed = true;
     }
@@ -115,11 +133,26 @@ impl AudioSocketLeg {
             None => arrival,
             Some(end) if self.paused(now, end) => {
                 stats.timestamp_jumps += 1;
+                self.spoken = 0;
+                self.observer.restart();
+                if let Some(retimer) = &mut self.retimer {
+                    retimer.restart();
+                }
                 arrival
             }
             Some(end) => end,
         };
         self.last_frame = now;
+        let retimer = self.retimer.get_or_insert_with(|| Retimer::new(rate));
+        let since_start = now.saturating_duration_since(self.epoch);
+        let media = rate.duration_of(self.spoken);
+        self.observer.used(Duration::ZERO);
+        self.observer.arrived(since_start, media);
+        retimer.arrived(since_start, media);
+        self.frame_samples = self.samples.len();
+        self.spoken += self.frame_samples as u64;
+        let change = retimer.retime(media, &mut self.samples);
+        stats.frames_retimed += u64::from(change != 0);
         self.end = Some(position.plus(self.samples.len()));
         AudioFrame { samples: &mut self.samples, rate, position, origin: Origin::Real }
     }

@@ -1,7 +1,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use super::{AudioSocketLeg, CallStats, RtpLeg};
+use super::{AudioSocketLeg, CallStats, Reception, RtpLeg};
 use crate::audio::{AudioFrame, MediaFormat, SampleRate};
 use crate::call::EndReason;
 
@@ -92,6 +92,15 @@ impl Leg {
         match self {
             Self::Rtp(leg) => leg.wake(),
             Self::AudioSocket(_) => None,
+        }
+    }
+
+    /// How well audio arrived so far.
+    #[must_use]
+    pub fn reception(&self) -> Reception {
+        match self {
+            Self::Rtp(leg) => leg.reception(),
+            Self::AudioSocket(leg) => leg.reception(),
         }
     }
 

@@ -66,8 +66,10 @@ impl Default for OpusSettings {
 /// How a call's audio is received and sent.
 #[derive(Clone, PartialEq, Debug)]
 pub struct MediaSettings {
-    /// How long a packet waits for the ones that are missing before it.
-    pub jitter_max_wait: Duration,
+    /// The least that a packet waits for the ones that are missing before it.
+    pub jitter_min: Duration,
+    /// The most, up to [`Patience::MAX`](crate::media::jitter::Patience::MAX).
+    pub jitter_max: Duration,
     /// Packets that may wait behind a hole.
     pub jitter_capacity_packets: usize,
     /// Audio that processors may queue for the caller.
@@ -101,7 +103,8 @@ impl MediaSettings {
 impl Default for MediaSettings {
     fn default() -> Self {
         Self {
-            jitter_max_wait: Duration::from_millis(60),
+            jitter_min: Duration::from_millis(20),
+            jitter_max: Duration::from_millis(200),
             jitter_capacity_packets: 64,
             playout_max_queue: Duration::from_secs(60),
             no_media_after: Duration::from_secs(5),

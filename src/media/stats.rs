@@ -3,6 +3,8 @@ use std::ops::AddAssign;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
+use super::Reception;
+
 /// Why something that a peer sent was dropped.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(usize)]
@@ -110,7 +112,7 @@ impl Serialize for Rejections {
 }
 
 /// What was counted in a call. A *packet* is an RTP packet or an AudioSocket frame of audio.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize)]
 pub struct CallStats {
     /// Packets of audio that were taken, late ones included.
     pub packets_received: u64,
@@ -132,8 +134,12 @@ pub struct CallStats {
     pub stream_restarts: u64,
     /// Jumps of the timestamp that were bridged.
     pub timestamp_jumps: u64,
+    /// Frames made longer or shorter, because the sender's clock is not ours.
+    pub frames_retimed: u64,
     /// What was dropped.
     pub rejected: Rejections,
+    /// How well its audio arrived: of one call. A sum of several calls' counters leaves it out.
+    pub reception: Reception,
 }
 
 impl AddAssign<&Self> for CallStats {
@@ -148,6 +154,7 @@ impl AddAssign<&Self> for CallStats {
         self.frames_skipped += other.frames_skipped;
         self.stream_restarts += other.stream_restarts;
         self.timestamp_jumps += other.timestamp_jumps;
+        self.frames_retimed += other.frames_retimed;
         self.rejected += &other.rejected;
     }
 }

@@ -15,13 +15,39 @@ const FLOOD: Duration = Duration::from_secs(60);
 /// The first packet of a stream lies where it arrived; the ones after it lie by their timestamps,
 /// so that a pause of the sender leaves a gap of the right length. A timestamp that goes back, or
 /// leaps ahead of real time, begins a new mapping at the time of arrival: positions only grow.
+///
+/// A packet that follows by its sequence number, but whose timestamp is off by less than two packets
+/// and by no whole one, lies right behind the one before: Asterisk writes such timestamps where it
+/// was late itself (`docs/assumptions.md`).
 #[derive(Clone, Debug)]
 pub struct Timeline {
     rate: SampleRate,
     clock: ClockRate,
     epoch: Instant,
-    base: Option<(ExtTs, Position)>,
+    base: Option<Mapping>,
+    /// What mapped the timestamps before this one, until a frame was made longer or shorter.
+    before: Option<(ExtTs, Mapping)>,
+    /// How much too late `base` has packets lie, for what was made up before them was too long.
+    late_by: u64,
     end: Position,
+}
+
+/// A timestamp's position, from which others are counted.
+#[derive(Clone, Copy, Debug)]
+struct Mapping {
+    ts: ExtTs,
+    position: Position,
+}
+
+/// What lies between a packet and the one before it in the stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Before {
+    /// Nothing: it has the next sequence number.
+    Nothing,
+    /// Packets that are missing, or that carry no audio.
+    Something,
+    /// A pause of the sender that was filled with comfort noise.
+    Noise,
 }
 
 /// Where a packet lies.
@@ -37,22 +63,57 @@ impl Timeline {
     /// A timeline whose zero is `epoch`.
     #[must_use]
     pub fn new(rate: SampleRate, clock: ClockRate, epoch: Instant) -> Self {
-        Self { rate, clock, epoch, base: None, end: Position(0) }
+        Self { rate, clock, epoch, base: None, before: None, late_by: 0, end: Position(0) }
     }
 
     /// Places a packet of `samples` samples, the next in order, that arrived by `now`.
-    pub fn place(&mut self, now: Instant, ts: ExtTs, samples: usize) -> Place {
+    pub fn place(&mut self, now: Instant, ts: ExtTs, samples: usize, before: Before) -> Place {
         let arrival = self.arrival(now);
-        let expected = self.base.is_some();
         let latest = self.latest(arrival);
-        let by_timestamp = self.by_timestamp(ts).filter(|p| (self.end.0..=latest).contains(&p.0));
-        let position = by_timestamp.unwrap_or_else(|| {
-            let here = Position(self.end.0.max(arrival));
-            self.base = Some((ts, here));
-            here
-        });
+        let by_timestamp = self.by_timestamp(ts);
+        let expected = self.base.is_some();
+        let off = by_timestamp.map_or(u64::MAX, |position| position.0.abs_diff(self.end.0));
+        let frame = samples as u64;
+        let is_near = off < 2 * frame;
+        let overlaps = by_timestamp.is_some_and(|position| position < self.end);
+        let (position, jumped) = match by_timestamp {
+            Some(_) if before == Before::Noise && overlaps && is_near => {
+                self.late_by += off;
+                (self.end, false)
+            }
+            Some(_)
+                if before == Before::Nothing
+                    && is_near
+                    && (overlaps || !off.is_multiple_of(frame)) =>
+            {
+                (self.end, true)
+            }
+            Some(position) if (self.end.0..=latest).contains(&position.0) => (position, false),
+            _ => (Position(self.end.0.max(arrival)), expected),
+        };
+        if by_timestamp != Some(position) {
+            self.map(ts, position);
+        }
         self.end = position.plus(samples);
-        Place { position, jumped: expected && by_timestamp.is_none() }
+        Place { position, jumped }
+    }
+
+    /// The packet placed last, of `samples` samples at `ts`, is put out by so many samples longer, or
+    /// shorter where that is below 0: what follows lies that much later or earlier.
+    pub fn retime(&mut self, ts: ExtTs, samples: usize, change: i64) {
+        let ticks = samples as u64 * u64::from(self.clock.hz()) / u64::from(self.rate.hz());
+        let next = ExtTs(ts.0.saturating_add(ticks));
+        self.before = self.base.map(|base| (next, base));
+        self.end = Position(self.end.0.saturating_add_signed(change));
+        self.map(next, self.end);
+    }
+
+    /// The sender pauses: what was made up too long before is made good in the pause.
+    pub fn pause(&mut self) {
+        let late_by = std::mem::take(&mut self.late_by);
+        if let Some(base) = &mut self.base {
+            base.position = Position(base.position.0.saturating_sub(late_by));
+        }
     }
 
     /// Whether the sender is so far ahead of real time that nobody can have spoken it.
@@ -74,7 +135,11 @@ impl Timeline {
     #[must_use]
     pub fn place_late(&self, now: Instant, ts: ExtTs) -> Option<Position> {
         let latest = self.latest(self.arrival(now));
-        self.by_timestamp(ts).filter(|position| position.0 <= latest)
+        let position = match self.before {
+            Some((next, before)) if ts < next => self.by_mapping(before, ts),
+            _ => self.by_timestamp(ts),
+        };
+        position.filter(|position| position.0 <= latest)
     }
 
     /// Samples between the last placed one and the packet with this timestamp; 0 where it does
@@ -93,9 +158,12 @@ impl Timeline {
     /// Forgets the mapping: the next packet lies where it arrives, behind all before it.
     pub fn restart(&mut self) {
         self.base = None;
+        self.before = None;
+        self.late_by = 0;
     }
 
-    fn arrival(&self, now: Instant) -> u64 {
+    /// Where real time is, in samples since the call's start.
+    pub(super) fn arrival(&self, now: Instant) -> u64 {
         self.rate.samples_in(now.saturating_duration_since(self.epoch))
     }
 
@@ -104,8 +172,16 @@ impl Timeline {
         self.end.0.max(arrival + self.rate.samples_in(MAX_AHEAD))
     }
 
+    fn map(&mut self, ts: ExtTs, position: Position) {
+        self.base = Some(Mapping { ts, position });
+    }
+
     fn by_timestamp(&self, ts: ExtTs) -> Option<Position> {
-        let (base_ts, base) = self.base?;
+        self.by_mapping(self.base?, ts)
+    }
+
+    fn by_mapping(&self, mapping: Mapping, ts: ExtTs) -> Option<Position> {
+        let Mapping { ts: base_ts, position: base } = mapping;
         let scale = |ticks: u64| {
             let samples = u128::from(ticks) * u128::from(self.rate.hz());
             u64::try_from(samples / u128::from(self.clock.hz())).unwrap_or(u64::MAX)
@@ -137,17 +213,17 @@ mod tests {
     #[test]
     fn the_first_packet_lies_where_it_arrived_and_the_next_by_timestamp() {
         let (mut timeline, start) = timeline();
-        let first = timeline.place(at(start, 100), ExtTs(5_000), 160);
+        let first = timeline.place(at(start, 100), ExtTs(5_000), 160, Before::Nothing);
         assert_eq!(first, Place { position: Position(800), jumped: false });
-        let second = timeline.place(at(start, 137), ExtTs(5_160), 160);
+        let second = timeline.place(at(start, 137), ExtTs(5_160), 160, Before::Nothing);
         assert_eq!(second, Place { position: Position(960), jumped: false });
     }
 
     #[test]
     fn a_pause_leaves_a_gap_of_its_length() {
         let (mut timeline, start) = timeline();
-        timeline.place(start, ExtTs(0), 160);
-        let after = timeline.place(at(start, 2_000), ExtTs(16_000), 160);
+        timeline.place(start, ExtTs(0), 160, Before::Nothing);
+        let after = timeline.place(at(start, 2_000), ExtTs(16_000), 160, Before::Nothing);
         assert_eq!(after, Place { position: Position(16_000), jumped: false });
     }
 
@@ -155,10 +231,10 @@ mod tests {
     fn a_burst_after_a_stall_keeps_its_place() {
         let (mut timeline, start) = timeline();
         for n in 0..10 {
-            timeline.place(at(start, 20 * n), ExtTs(160 * n), 160);
+            timeline.place(at(start, 20 * n), ExtTs(160 * n), 160, Before::Nothing);
         }
         for n in 10..100 {
-            let place = timeline.place(at(start, 2_000), ExtTs(160 * n), 160);
+            let place = timeline.place(at(start, 2_000), ExtTs(160 * n), 160, Before::Nothing);
             assert_eq!(place, Place { position: Position(160 * n), jumped: false });
         }
     }
@@ -167,10 +243,10 @@ mod tests {
     fn a_timestamp_that_leaps_or_goes_back_continues_at_the_time_of_arrival() {
         for wild in [ExtTs(1 << 31), ExtTs(0)] {
             let (mut timeline, start) = timeline();
-            timeline.place(start, ExtTs(1_000_000), 160);
-            let place = timeline.place(at(start, 20), wild, 160);
+            timeline.place(start, ExtTs(1_000_000), 160, Before::Nothing);
+            let place = timeline.place(at(start, 20), wild, 160, Before::Nothing);
             assert_eq!(place, Place { position: Position(160), jumped: true });
-            let next = timeline.place(at(start, 40), ExtTs(wild.0 + 160), 160);
+            let next = timeline.place(at(start, 40), ExtTs(wild.0 + 160), 160, Before::Nothing);
             assert_eq!(next, Place { position: Position(320), jumped: false });
         }
     }
@@ -181,14 +257,17 @@ mod tests {
         // 1 % fast for ten minutes: 6 s ahead of real time in the end.
         for n in 0..30_000_u64 {
             let now = start + Duration::from_micros(n * 19_800);
-            assert!(!timeline.place(now, ExtTs(n * 160), 160).jumped, "packet {n}");
+            assert!(
+                !timeline.place(now, ExtTs(n * 160), 160, Before::Nothing).jumped,
+                "packet {n}"
+            );
         }
     }
 
     #[test]
     fn late_packets_lie_by_timestamp_and_never_before_the_start() {
         let (mut timeline, start) = timeline();
-        timeline.place(at(start, 20), ExtTs(1_000), 160);
+        timeline.place(at(start, 20), ExtTs(1_000), 160, Before::Nothing);
         assert_eq!(timeline.place_late(at(start, 40), ExtTs(840)), Some(Position(0)));
         assert_eq!(timeline.place_late(at(start, 40), ExtTs(839)), None);
     }
@@ -196,8 +275,55 @@ mod tests {
     #[test]
     fn a_late_packet_from_before_a_leap_back_is_not_put_into_the_future() {
         let (mut timeline, start) = timeline();
-        timeline.place(start, ExtTs(1 << 30), 160);
-        timeline.place(at(start, 20), ExtTs(1 << 20), 160);
+        timeline.place(start, ExtTs(1 << 30), 160, Before::Nothing);
+        timeline.place(at(start, 20), ExtTs(1 << 20), 160, Before::Nothing);
         assert_eq!(timeline.place_late(at(start, 40), ExtTs((1 << 30) + 160)), None);
+    }
+
+    #[test]
+    fn a_timestamp_that_is_off_by_no_whole_packet_follows_the_one_before() {
+        for off in [-200, -160, -100, -1, 1, 100, 200_i64] {
+            let (mut timeline, start) = timeline();
+            timeline.place(at(start, 1_000), ExtTs(100_000), 160, Before::Nothing);
+            let ts = ExtTs(100_160_u64.saturating_add_signed(off));
+            let place = timeline.place(at(start, 1_060), ts, 160, Before::Nothing);
+            assert_eq!(place, Place { position: Position(8_160), jumped: true }, "{off}");
+            let next = timeline.place(at(start, 1_080), ExtTs(ts.0 + 160), 160, Before::Nothing);
+            assert_eq!(next, Place { position: Position(8_320), jumped: false }, "{off}");
+        }
+        // A whole packet is a pause, and behind one that is missing there is no telling.
+        for (off, before) in [(160, Before::Nothing), (100, Before::Something)] {
+            let (mut timeline, start) = timeline();
+            timeline.place(start, ExtTs(100_000), 160, Before::Nothing);
+            let place = timeline.place(at(start, 60), ExtTs(100_160 + off), 160, before);
+            assert_eq!(place, Place { position: Position(160 + off), jumped: false });
+        }
+    }
+
+    #[test]
+    fn what_follows_a_frame_made_shorter_lies_earlier_and_what_was_before_does_not() {
+        let (mut timeline, start) = timeline();
+        timeline.place(start, ExtTs(8_000), 160, Before::Nothing);
+        timeline.place(at(start, 40), ExtTs(8_320), 160, Before::Something);
+        timeline.retime(ExtTs(8_320), 160, -40);
+        let next = timeline.place(at(start, 60), ExtTs(8_480), 160, Before::Nothing);
+        assert_eq!(next, Place { position: Position(440), jumped: false });
+        assert_eq!(timeline.place_late(at(start, 60), ExtTs(8_160)), Some(Position(160)));
+        assert_eq!(timeline.place_late(at(start, 60), ExtTs(8_480)), Some(Position(440)));
+    }
+
+    #[test]
+    fn noise_that_was_too_long_delays_what_follows_until_the_next_pause() {
+        let (mut timeline, start) = timeline();
+        timeline.place(start, ExtTs(0), 160, Before::Nothing);
+        // Speech begins again in the middle of the third frame of noise.
+        timeline.take(480);
+        let place = timeline.place(at(start, 75), ExtTs(560), 160, Before::Noise);
+        assert_eq!(place, Place { position: Position(640), jumped: false });
+        let next = timeline.place(at(start, 95), ExtTs(720), 160, Before::Nothing);
+        assert_eq!(next, Place { position: Position(800), jumped: false });
+        timeline.pause();
+        let after = timeline.place(at(start, 500), ExtTs(4_000), 160, Before::Noise);
+        assert_eq!(after, Place { position: Position(4_000), jumped: false });
     }
 }

@@ -1,13 +1,15 @@
-//! Bytes and values of the wire: RTP and AudioSocket.
+//! Bytes and values of the wire: RTP, comfort noise and AudioSocket.
 //!
 //! Floor 0: nothing here knows of time, sockets or calls. What a peer sends is parsed once into a
 //! validated view, or refused with a [`Copy`] error whose `reason()` is a metric's label. No input
 //! panics, and nothing allocates once its buffers have grown to their working size.
 
 pub mod audiosocket;
+pub mod comfort_noise;
 pub mod rtp;
 mod seq;
 
 pub use audiosocket::{AudioSocketError, AudioSocketFrame, FrameDecoder, Kind};
+pub use comfort_noise::{ComfortNoiseError, ComfortNoisePayload};
 pub use rtp::{PayloadType, RtpError, RtpHeader, RtpPacket};
 pub use seq::{ExtSeq, ExtTs, RtpTs, Seq, SeqExtender, Ssrc, TsExtender};

@@ -40,6 +40,10 @@ pub(crate) const MAX_FRAME_BYTES: usize = 8192;
 pub(crate) const SEED: PacketizerSeed =
     PacketizerSeed { ssrc: Ssrc(0xcafe), seq: Seq(65_533), timestamp: RtpTs(u32::MAX - 500) };
 
+/// How much of a frame's beginning is joined to what was made up before it.
+#[allow(dead_code, reason = "every test binary uses its own part")]
+pub(crate) const JOIN: Duration = ms(4);
+
 pub(crate) const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
@@ -233,7 +237,7 @@ impl Rig {
     }
 
     pub(crate) fn stats(&self) -> CallStats {
-        *self.engine.stats()
+        self.engine.stats()
     }
 
     /// What was sent, and when.

@@ -1,18 +1,18 @@
-//! The receive jitter buffer: a *store* that orders, and a *policy* that says how long to wait.
+//! The receive jitter buffer: a *store* that orders, and a *patience* that says how long to wait.
 //!
 //! We feed processors, not a loudspeaker: a packet that is next in order goes through at once and
-//! never enters the store. Only a hole makes the packets behind it wait, as long as the policy
-//! allows; then the hole is given up. A packet that fills a hole after that is *late*: told apart
+//! never enters the store. Only a hole makes the packets behind it wait, as long as it pays; then
+//! the hole is given up. A packet that fills a hole after that is *late*: told apart
 //! from a duplicate by a history of what arrived, so that the archive can still have it.
 
 mod history;
-mod policy;
+mod patience;
 mod store;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-pub use policy::{DelayPolicy, FixedWait};
-pub use store::{Overflow, Store, Stored};
+pub use patience::Patience;
+pub use store::{Overflow, Packet, Store, Stored};
 
 use self::history::{History, Seen};
 use crate::wire::{ExtSeq, ExtTs};
@@ -30,7 +30,7 @@ pub enum Arrival {
         /// One with a higher sequence number came before it.
         reordered: bool,
     },
-    /// Its place was given up before; nobody had it until now.
+    /// Its place was given up before, or it is older than the first packet; nobody had it until now.
     Late,
     /// It was here before.
     Duplicate,
@@ -63,34 +63,62 @@ pub enum Popped {
 /// The store is bounded: when it is full, the hole before it is given up at once. No allocation
 /// once as many packets have waited as ever will.
 #[derive(Debug)]
-pub struct JitterBuffer<P = FixedWait> {
+pub struct JitterBuffer {
     next: Option<ExtSeq>,
     history: History,
     store: Store,
-    policy: P,
+    patience: Patience,
+    /// The holes that were given up last, in a ring: of packets of these holes it is known how late
+    /// they come.
+    given_up: [GivenUp; GIVEN_UP],
+    latest_given_up: usize,
     giving_up: bool,
 }
 
-impl<P: DelayPolicy> JitterBuffer<P> {
-    /// A buffer in which at most `capacity` packets wait.
+/// How many holes are remembered that were given up.
+const GIVEN_UP: usize = 16;
+
+/// A hole that was given up.
+#[derive(Clone, Copy, Debug)]
+struct GivenUp {
+    first: ExtSeq,
+    packets: u64,
+    /// When the first packet behind it came.
+    overtaken: Instant,
+}
+
+impl JitterBuffer {
+    /// A buffer in which at most `capacity` packets wait, and which tells late packets from
+    /// duplicates as far as `remembered` packets back.
     ///
     /// # Panics
     /// Where `capacity` is 0.
     #[must_use]
-    pub fn new(capacity: usize, policy: P) -> Self {
-        let (history, store) = (History::default(), Store::new(capacity));
-        Self { next: None, history, store, policy, giving_up: false }
+    pub fn new(capacity: usize, remembered: usize, patience: Patience, now: Instant) -> Self {
+        let (history, store) = (History::new(remembered), Store::new(capacity));
+        let none = GivenUp { first: ExtSeq(0), packets: 0, overtaken: now };
+        Self {
+            next: None,
+            history,
+            store,
+            patience,
+            given_up: [none; GIVEN_UP],
+            latest_given_up: 0,
+            giving_up: false,
+        }
     }
 
     /// Takes a packet that arrived at `now`. The first one sets where the stream begins.
     ///
     /// After it, [`Self::pop`] must be called until it gives no packet and no hole.
-    pub fn push(&mut self, now: Instant, seq: ExtSeq, ts: ExtTs, payload: &[u8]) -> Arrival {
+    pub fn push(&mut self, now: Instant, packet: Packet<'_>) -> Arrival {
+        let seq = packet.seq;
         let next = *self.next.get_or_insert(seq);
         if seq < next {
             return match self.history.look(seq) {
                 Seen::Missing => {
                     self.history.mark(seq);
+                    self.learn_from_late(now, seq);
                     Arrival::Late
                 }
                 Seen::Arrived => Arrival::Duplicate,
@@ -99,11 +127,20 @@ impl<P: DelayPolicy> JitterBuffer<P> {
         }
         if seq == next {
             self.advance_past(seq);
-            return Arrival::Next { reordered: !self.store.is_empty() };
+            let reordered = !self.store.is_empty();
+            if reordered {
+                self.learn_from_overtaken(now, seq);
+            }
+            return Arrival::Next { reordered };
         }
         let reordered = self.store.last().is_some_and(|last| last.seq > seq);
-        match self.store.insert(now, seq, ts, payload) {
-            Ok(true) => Arrival::Stored { reordered },
+        match self.store.insert(now, packet) {
+            Ok(true) => {
+                if reordered {
+                    self.learn_from_overtaken(now, seq);
+                }
+                Arrival::Stored { reordered }
+            }
             Ok(false) => Arrival::Duplicate,
             Err(Overflow) => Arrival::Overflow,
         }
@@ -119,21 +156,30 @@ impl<P: DelayPolicy> JitterBuffer<P> {
             self.advance_past(stored.seq);
             return Popped::Packet(stored);
         }
-        let oldest = self.store.oldest_arrival().unwrap_or(first.arrived);
-        let deadline = oldest + self.policy.wait();
+        let overtaken = self.store.oldest_arrival().unwrap_or(first.arrived);
+        let deadline = overtaken + self.patience.wait(now);
         if now < deadline && !self.store.is_full() && !self.giving_up {
             return Popped::Wait(deadline);
         }
-        let hole = Popped::Hole { packets: first.seq.0 - next.0, until: first.ts };
+        let packets = first.seq.0 - next.0;
+        let hole = Popped::Hole { packets, until: first.ts };
         self.next = Some(first.seq);
+        self.patience.gave_up(now, packets);
+        self.latest_given_up = (self.latest_given_up + 1) % GIVEN_UP;
+        self.given_up[self.latest_given_up] = GivenUp { first: next, packets, overtaken };
         hole
     }
 
-    /// Payload of the packet that is next in order, where it is here already.
+    /// How long packets wait behind a hole, as of the latest one.
     #[must_use]
-    pub fn next_payload(&self) -> Option<&[u8]> {
-        let first = self.store.first().filter(|first| Some(first.seq) == self.next)?;
-        Some(&first.payload)
+    pub fn target_delay(&self) -> Duration {
+        self.patience.latest_wait()
+    }
+
+    /// The packet that is next in order, where it is here already.
+    #[must_use]
+    pub fn peek(&self) -> Option<&Stored> {
+        self.store.first().filter(|first| Some(first.seq) == self.next)
     }
 
     /// Gives a packet's buffer back for the next one that has to wait.
@@ -150,7 +196,8 @@ impl<P: DelayPolicy> JitterBuffer<P> {
     pub fn restart(&mut self) {
         self.giving_up = false;
         self.next = None;
-        self.history = History::default();
+        self.history.clear();
+        self.given_up.iter_mut().for_each(|hole| hole.packets = 0);
         self.store.clear();
     }
 
@@ -158,6 +205,23 @@ impl<P: DelayPolicy> JitterBuffer<P> {
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.store.len()
+    }
+
+    /// A packet fills a hole that others wait behind.
+    fn learn_from_overtaken(&mut self, now: Instant, seq: ExtSeq) {
+        if let Some(overtaken) = self.store.oldest_arrival_behind(seq) {
+            self.patience.came(now, now.saturating_duration_since(overtaken));
+        }
+    }
+
+    /// A packet came whose place was given up.
+    fn learn_from_late(&mut self, now: Instant, seq: ExtSeq) {
+        let is_of = |hole: &&GivenUp| hole.first <= seq && seq.0 - hole.first.0 < hole.packets;
+        if let Some(hole) = self.given_up.iter().find(is_of) {
+            let lateness = now.saturating_duration_since(hole.overtaken);
+            self.patience.was_not_lost();
+            self.patience.came(now, lateness);
+        }
     }
 
     fn advance_past(&mut self, seq: ExtSeq) {
@@ -172,15 +236,21 @@ mod tests {
 
     use super::*;
     use crate::testing::epoch as now;
+    use crate::wire::PayloadType;
 
     const WAIT: Duration = Duration::from_millis(60);
 
+    const REMEMBERED: usize = 128;
+
     fn buffer(capacity: usize) -> JitterBuffer {
-        JitterBuffer::new(capacity, FixedWait(WAIT))
+        JitterBuffer::new(capacity, REMEMBERED, Patience::new(WAIT, WAIT), now())
     }
 
     fn push(buffer: &mut JitterBuffer, now: Instant, seq: u64) -> Arrival {
-        buffer.push(now, ExtSeq(seq), ExtTs(seq * 160), &seq.to_be_bytes())
+        let payload = seq.to_be_bytes();
+        let payload_type = PayloadType::new(0).unwrap();
+        let (seq, ts) = (ExtSeq(seq), ExtTs(seq * 160));
+        buffer.push(now, Packet { seq, ts, payload_type, payload: &payload })
     }
 
     /// Sequence numbers that come out now; a hole is its negative length.
@@ -235,11 +305,11 @@ mod tests {
         let (mut buffer, t) = (buffer(4), now());
         push(&mut buffer, t, 1);
         push(&mut buffer, t, 3);
-        assert_eq!(buffer.next_payload(), None);
+        assert!(buffer.peek().is_none());
         assert!(matches!(buffer.pop(t + WAIT), Popped::Hole { packets: 1, .. }));
-        assert_eq!(buffer.next_payload(), Some(&3_u64.to_be_bytes()[..]));
+        assert_eq!(buffer.peek().map(|stored| stored.seq), Some(ExtSeq(3)));
         assert_eq!(drain(&mut buffer, t + WAIT), [3]);
-        assert_eq!(buffer.next_payload(), None);
+        assert!(buffer.peek().is_none());
     }
 
     #[test]
@@ -314,6 +384,42 @@ mod tests {
     fn a_packet_beyond_memory_is_too_old() {
         let (mut buffer, t) = (buffer(4), now());
         push(&mut buffer, t, 1000);
-        assert_eq!(push(&mut buffer, t, 1000 - history::SPAN), Arrival::TooOld);
+        assert_eq!(push(&mut buffer, t, 1000 - REMEMBERED as u64 + 1), Arrival::Late);
+        assert_eq!(push(&mut buffer, t, 1000 - REMEMBERED as u64), Arrival::TooOld);
+    }
+
+    /// One packet in ten is overtaken by the three behind it, 20 ms apart, and comes after them.
+    #[test]
+    fn what_comes_back_in_time_or_late_teaches_how_long_to_wait() {
+        let patience = Patience::new(Duration::from_millis(10), Duration::from_millis(200));
+        let mut buffer = JitterBuffer::new(16, REMEMBERED, patience, now());
+        let mut holes = 0;
+        for tens in 0..30_u64 {
+            let start = now() + Duration::from_millis(200) * u32::try_from(tens).unwrap();
+            for (n, at_ms) in [(0, 0), (2, 40), (3, 60), (4, 80), (1, 85), (5, 100), (6, 120)] {
+                let t = start + Duration::from_millis(at_ms);
+                if let Popped::Hole { .. } = buffer.pop(t) {
+                    holes += 1;
+                    drain(&mut buffer, t);
+                }
+                push(&mut buffer, t, tens * 7 + n);
+                drain(&mut buffer, t);
+            }
+        }
+        assert_eq!(holes, 0, "the first wait is longer than 45 ms");
+        assert_eq!(buffer.target_delay(), Duration::from_millis(50));
+    }
+
+    #[test]
+    fn a_network_that_only_loses_is_not_waited_for() {
+        let patience = Patience::new(Duration::from_millis(10), Duration::from_millis(200));
+        let mut buffer = JitterBuffer::new(16, REMEMBERED, patience, now());
+        for n in (0..200_u64).filter(|n| n % 10 != 3) {
+            let t = now() + Duration::from_millis(20 * n);
+            drain(&mut buffer, t);
+            push(&mut buffer, t, n);
+            drain(&mut buffer, t);
+        }
+        assert_eq!(buffer.target_delay(), Duration::from_millis(10));
     }
 }

@@ -1,7 +1,20 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use crate::wire::{ExtSeq, ExtTs};
+use crate::wire::{ExtSeq, ExtTs, PayloadType};
+
+/// A packet on its way in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Packet<'a> {
+    /// Its extended sequence number.
+    pub seq: ExtSeq,
+    /// Its extended timestamp.
+    pub ts: ExtTs,
+    /// What it carries.
+    pub payload_type: PayloadType,
+    /// Its payload.
+    pub payload: &'a [u8],
+}
 
 /// A packet that waits.
 #[derive(Debug, PartialEq, Eq)]
@@ -12,6 +25,8 @@ pub struct Stored {
     pub ts: ExtTs,
     /// When it arrived.
     pub arrived: Instant,
+    /// What it carries.
+    pub payload_type: PayloadType,
     /// Its payload.
     pub payload: Vec<u8>,
 }
@@ -46,13 +61,8 @@ impl Store {
     ///
     /// # Errors
     /// [`Overflow`] where the store is full.
-    pub fn insert(
-        &mut self,
-        arrived: Instant,
-        seq: ExtSeq,
-        ts: ExtTs,
-        payload: &[u8],
-    ) -> Result<bool, Overflow> {
+    pub fn insert(&mut self, arrived: Instant, packet: Packet<'_>) -> Result<bool, Overflow> {
+        let Packet { seq, ts, payload_type, payload } = packet;
         // From the back: packets mostly come in order.
         let behind = self.packets.iter().rev().take_while(|stored| stored.seq > seq).count();
         let index = self.packets.len() - behind;
@@ -65,7 +75,7 @@ impl Store {
         let mut buffer = self.spare.pop().unwrap_or_default();
         buffer.clear();
         buffer.extend_from_slice(payload);
-        self.packets.insert(index, Stored { seq, ts, arrived, payload: buffer });
+        self.packets.insert(index, Stored { seq, ts, arrived, payload_type, payload: buffer });
         Ok(true)
     }
 
@@ -79,6 +89,13 @@ impl Store {
     #[must_use]
     pub fn oldest_arrival(&self) -> Option<Instant> {
         self.packets.iter().map(|stored| stored.arrived).min()
+    }
+
+    /// The same of those with a higher sequence number than `seq`.
+    #[must_use]
+    pub fn oldest_arrival_behind(&self, seq: ExtSeq) -> Option<Instant> {
+        let behind = self.packets.iter().rev().take_while(|stored| stored.seq > seq);
+        behind.map(|stored| stored.arrived).min()
     }
 
     /// The packet with the highest sequence number.
@@ -130,7 +147,9 @@ mod tests {
     use super::*;
 
     fn insert(store: &mut Store, seq: u64) -> Result<bool, Overflow> {
-        store.insert(crate::testing::epoch(), ExtSeq(seq), ExtTs(0), &[0; 4])
+        let payload_type = PayloadType::new(0).unwrap();
+        let packet = Packet { seq: ExtSeq(seq), ts: ExtTs(0), payload_type, payload: &[0; 4] };
+        store.insert(crate::testing::epoch(), packet)
     }
 
     #[test]

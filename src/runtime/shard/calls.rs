@@ -183,7 +183,7 @@ impl Calls {
         let mut totals = self.totals;
         for (_, slot) in &self.slots {
             totals.running[Totals::index(slot.engine.transport())] += 1;
-            totals.media += slot.engine.stats();
+            totals.media += &slot.engine.stats();
         }
         self.parts.metrics.shard(self.parts.index).publish(totals);
     }
@@ -381,7 +381,7 @@ impl Calls {
             wall_time: self.parts.clock.wall(),
             kind: EventKind::CallEnded {
                 reason: EndReason::Panicked,
-                stats: Box::new(*slot.engine.stats()),
+                stats: Box::new(slot.engine.stats()),
             },
         };
         tell(id, event, slot.events.as_ref());
@@ -391,7 +391,7 @@ impl Calls {
     fn remove(&mut self, index: usize) {
         let slot = self.slots.remove(index);
         let id = slot.engine.info().id;
-        self.totals.media += slot.engine.stats();
+        self.totals.media += &slot.engine.stats();
         self.by_id.remove(&id);
         if let Some(peer) = slot.peer
             && self.by_peer.get(&peer) == Some(&index)

@@ -1,0 +1,271 @@
+//! How long packets wait behind a hole: learnt from what became of the holes before.
+//!
+//! Waiting pays where what is missing still comes. How much later it comes than the packet that
+//! overtook it, the difference of their transit delays, is kept in a histogram that forgets; packets
+//! that never came are counted beside it. Of all waits the best one has the largest gain
+//!
+//! ```text
+//! gain(wait) = share of missing packets that come within wait − wait / WORTH
+//! ```
+//!
+//! So on a network that loses packets but keeps their order nobody waits for long, however much the
+//! delay varies, because no packet in order is ever held; on one that reorders, the wait grows to
+//! just what brings nearly all back. A jitter buffer before a loudspeaker cannot do that: it learns
+//! the delay of all packets and holds each one that much (as `NetEQ` of `WebRTC` does by a quantile
+//! of relative delays).
+
+use std::time::{Duration, Instant};
+
+/// Width of the histogram's buckets.
+const BUCKET_MS: u32 = 10;
+
+/// Buckets: as many as the longest wait that can be configured.
+const BUCKETS: usize = 50;
+
+/// What a packet that comes back is worth: so long a wait of those behind it.
+const WORTH_MS: f32 = 400.0;
+
+/// What is known before anything was seen: this weight of packets that come back, evenly
+/// spread over [`PRIOR_MS`].
+const PRIOR_WEIGHT: f32 = 0.5;
+const PRIOR_MS: u32 = 60;
+
+/// What a packet's weight falls to with each further one: one memory that follows a sudden change
+/// within some three packets, and one that knows the rare ones. The wait is the longer one's.
+const FORGETTING: [f32; 2] = [0.8, 0.98];
+
+/// The time in which the weight of what was seen falls to 1/e.
+const TIME_CONSTANT_S: f32 = 10.0;
+
+/// The shortest time for which forgetting by time is worth its computation.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Learns how long to wait.
+#[derive(Clone, Debug)]
+pub struct Patience {
+    min: Duration,
+    max: Duration,
+    memories: [Memory; FORGETTING.len()],
+    wait: Duration,
+    /// Until when the memories have forgotten by time.
+    at: Option<Instant>,
+}
+
+#[derive(Clone, Debug)]
+struct Memory {
+    forgetting: f32,
+    /// Weight of the packets that came so late, in buckets of [`BUCKET_MS`].
+    came: [f32; BUCKETS],
+    /// Weight of those that did not come.
+    lost: f32,
+}
+
+impl Patience {
+    /// Longest wait that it can learn.
+    pub const MAX: Duration = Duration::from_millis(BUCKET_MS as u64 * BUCKETS as u64);
+
+    /// Waits between `min` and `max`; `max` is taken where they are the wrong way round.
+    #[must_use]
+    pub fn new(min: Duration, max: Duration) -> Self {
+        let memory = |forgetting| Memory { forgetting, came: [0.0; BUCKETS], lost: 0.0 };
+        let memories = FORGETTING.map(memory);
+        let mut patience = Self { min: min.min(max), max, memories, wait: max, at: None };
+        patience.decide();
+        patience
+    }
+
+    /// The wait, counted from the earliest arrival of a packet behind the hole.
+    pub fn wait(&mut self, now: Instant) -> Duration {
+        if self.at.is_some_and(|at| now.saturating_duration_since(at) >= LOOK_EVERY) {
+            self.forget(now);
+            self.decide();
+        }
+        self.wait
+    }
+
+    /// The wait as of the latest hole.
+    #[must_use]
+    pub fn latest_wait(&self) -> Duration {
+        self.wait
+    }
+
+    /// A missing packet came, so much later than one that was sent after it.
+    pub fn came(&mut self, now: Instant, lateness: Duration) {
+        self.forget(now);
+        let bucket = usize::try_from(lateness.as_millis() / u128::from(BUCKET_MS));
+        for memory in &mut self.memories {
+            memory.age();
+            match bucket.ok().and_then(|bucket| memory.came.get_mut(bucket)) {
+                Some(weight) => *weight += 1.0,
+                // Nobody would have waited for it.
+                None => memory.lost += 1.0,
+            }
+        }
+        self.decide();
+    }
+
+    /// So many packets were given up.
+    pub fn gave_up(&mut self, now: Instant, packets: u64) {
+        self.forget(now);
+        for memory in &mut self.memories {
+            // More would change nothing: they are one event of the network.
+            for _ in 0..packets.min(5) {
+                memory.age();
+                memory.lost += 1.0;
+            }
+        }
+        self.decide();
+    }
+
+    /// A packet that was given up came after all. [`Self::came`] is to be told, too, where it is
+    /// known how late that was.
+    pub fn was_not_lost(&mut self) {
+        for memory in &mut self.memories {
+            memory.lost = (memory.lost - 1.0).max(0.0);
+        }
+    }
+
+    fn forget(&mut self, now: Instant) {
+        let at = *self.at.get_or_insert(now);
+        let passed = now.saturating_duration_since(at);
+        if passed < LOOK_EVERY {
+            return;
+        }
+        let left = (-passed.as_secs_f32() / TIME_CONSTANT_S).exp();
+        for memory in &mut self.memories {
+            memory.scale(left);
+        }
+        self.at = Some(now);
+    }
+
+    fn decide(&mut self) {
+        let best = self.memories.iter().map(Memory::best_wait).max().unwrap_or_default();
+        self.wait = best.max(self.min).min(self.max);
+    }
+}
+
+impl Memory {
+    fn age(&mut self) {
+        self.scale(self.forgetting);
+    }
+
+    fn scale(&mut self, factor: f32) {
+        self.came.iter_mut().for_each(|weight| *weight *= factor);
+        self.lost *= factor;
+    }
+
+    /// The shortest wait of the largest gain.
+    fn best_wait(&self) -> Duration {
+        const PRIOR_BUCKETS: u32 = PRIOR_MS / BUCKET_MS;
+        let all = self.came.iter().sum::<f32>() + self.lost + PRIOR_WEIGHT;
+        let (mut best, mut best_gain, mut back) = (0, 0.0, 0.0);
+        for (end, came) in (1..).zip(self.came) {
+            let prior =
+                if end <= PRIOR_BUCKETS { PRIOR_WEIGHT / PRIOR_BUCKETS as f32 } else { 0.0 };
+            back += came + prior;
+            let gain = back / all - (end * BUCKET_MS) as f32 / WORTH_MS;
+            if gain > best_gain {
+                (best, best_gain) = (end, gain);
+            }
+        }
+        Duration::from_millis(u64::from(best * BUCKET_MS))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::epoch;
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    fn patience() -> Patience {
+        Patience::new(ms(20), ms(200))
+    }
+
+    /// Tells of `count` packets, one each 100 ms from `from` on; answers the time after them.
+    fn tell(
+        patience: &mut Patience,
+        from: Instant,
+        count: u32,
+        mut what: impl FnMut(&mut Patience, Instant, u32),
+    ) -> Instant {
+        (0..count).for_each(|n| what(patience, from + ms(100) * n, n));
+        from + ms(100) * count
+    }
+
+    #[test]
+    fn before_anything_is_known_it_waits_for_a_usual_reordering() {
+        assert_eq!(patience().latest_wait(), ms(60));
+    }
+
+    #[test]
+    fn where_nothing_ever_comes_back_nobody_waits() {
+        let mut patience = patience();
+        let end = tell(&mut patience, epoch(), 10, |p, now, _| p.gave_up(now, 1));
+        // The least that is configured.
+        assert_eq!(patience.wait(end), ms(20));
+    }
+
+    #[test]
+    fn where_packets_come_back_it_waits_just_for_them() {
+        let mut patience = patience();
+        let late = |n| ms(u64::from(35 * n % 110));
+        let end = tell(&mut patience, epoch(), 60, |p, now, n| p.came(now, late(n)));
+        assert_eq!(patience.wait(end), ms(110));
+    }
+
+    #[test]
+    fn a_sudden_change_is_followed_within_three_packets() {
+        let mut patience = patience();
+        let calm = tell(&mut patience, epoch(), 100, |p, now, _| p.came(now, ms(5)));
+        assert_eq!(patience.wait(calm), ms(20));
+        let spike = tell(&mut patience, calm, 3, |p, now, _| p.came(now, ms(150)));
+        assert_eq!(patience.wait(spike), ms(160));
+        // One alone is no reason.
+        let mut patience = self::patience();
+        let calm = tell(&mut patience, epoch(), 100, |p, now, _| p.came(now, ms(5)));
+        patience.came(calm, ms(150));
+        assert_eq!(patience.wait(calm), ms(20));
+    }
+
+    #[test]
+    fn it_relaxes_over_seconds() {
+        let mut patience = patience();
+        let spike = tell(&mut patience, epoch(), 20, |p, now, _| p.came(now, ms(190)));
+        assert_eq!(patience.wait(spike), ms(200));
+        assert_eq!(patience.wait(spike + ms(2_000)), ms(200));
+        assert_eq!(patience.wait(spike + ms(60_000)), ms(60), "what it was at first");
+    }
+
+    #[test]
+    fn what_comes_later_than_anybody_waits_is_as_good_as_lost() {
+        let mut patience = patience();
+        let end = tell(&mut patience, epoch(), 20, |p, now, n| match n % 2 {
+            0 => p.came(now, ms(5_000)),
+            _ => p.came(now, Duration::MAX),
+        });
+        assert_eq!(patience.wait(end), ms(20));
+    }
+
+    #[test]
+    fn a_packet_that_was_given_up_and_comes_counts_once() {
+        let mut patience = patience();
+        let end = tell(&mut patience, epoch(), 30, |p, now, _| {
+            p.gave_up(now, 1);
+            p.was_not_lost();
+            p.came(now, ms(95));
+        });
+        assert_eq!(patience.wait(end), ms(100));
+    }
+
+    #[test]
+    fn bounds_hold_and_equal_ones_fix_the_wait() {
+        let mut fixed = Patience::new(ms(40), ms(40));
+        let end = tell(&mut fixed, epoch(), 30, |p, now, _| p.came(now, ms(300)));
+        assert_eq!(fixed.wait(end), ms(40));
+        assert_eq!(Patience::new(ms(300), ms(100)).latest_wait(), ms(100));
+    }
+}

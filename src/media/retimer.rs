@@ -1,0 +1,88 @@
+use std::time::Duration;
+
+use super::DriftEstimator;
+use crate::audio::SampleRate;
+use crate::dsp::stretch::{Effort, Stretcher};
+
+/// How far the sender's clock may have taken its audio away from ours before a good place for a
+/// correction is looked for.
+const DUE: Duration = Duration::from_millis(10);
+
+/// From here on any place will do.
+const OVERDUE: Duration = Duration::from_millis(30);
+
+/// Keeps audio that was sampled by another clock on ours, frame by frame.
+///
+/// A sender whose clock is fast sends more than a second of audio in a second. What it gains is
+/// taken out in pieces of 10 ms, and what a slow one loses is put in, where it is not heard: in
+/// silence, else where the voice repeats itself, pitch preserved. At 200 ppm that is once in 50 s.
+#[derive(Debug)]
+pub(super) struct Retimer {
+    rate: SampleRate,
+    drift: DriftEstimator,
+    stretcher: Stretcher,
+    /// Samples that were taken out of the present timeline, less those that were put in.
+    taken_out: i64,
+}
+
+impl Retimer {
+    pub(super) fn new(rate: SampleRate) -> Self {
+        let (drift, stretcher) = (DriftEstimator::new(), Stretcher::new(rate));
+        Self { rate, drift, stretcher, taken_out: 0 }
+    }
+
+    /// Takes note of a packet: when it arrived since the call's start, and its time by the sender's
+    /// clock since the timeline's first packet.
+    pub(super) fn arrived(&mut self, arrival: Duration, media: Duration) {
+        self.drift.push(arrival, media);
+    }
+
+    /// How fast the sender's clock is, in parts per million; `None` until it is known.
+    pub(super) fn ppm(&self) -> Option<f64> {
+        self.drift.ppm()
+    }
+
+    /// Makes the frame that goes out next longer or shorter where that is due, and answers by how
+    /// many samples: below 0 where some were taken out. `media` is its time as for
+    /// [`Self::arrived`].
+    pub(super) fn retime(&mut self, media: Duration, samples: &mut Vec<i16>) -> i64 {
+        let due = self.due(media);
+        let Ok(amount) = usize::try_from(due.unsigned_abs()) else { return 0 };
+        if amount < self.samples_in(DUE) {
+            self.stretcher.pass(samples);
+            return 0;
+        }
+        let effort =
+            if amount < self.samples_in(OVERDUE) { Effort::WhereSimilar } else { Effort::Always };
+        let change = if due > 0 {
+            -self.stretcher.shorten(samples, amount, effort).cast_signed()
+        } else {
+            self.stretcher.lengthen(samples, amount, effort).cast_signed()
+        };
+        let change = change as i64;
+        self.taken_out -= change;
+        change
+    }
+
+    /// Takes note of a frame that goes out as it is.
+    pub(super) fn pass(&mut self, samples: &[i16]) {
+        self.stretcher.pass(samples);
+    }
+
+    /// The next packet begins another timeline of the sender.
+    pub(super) fn restart(&mut self) {
+        self.drift.restart();
+        self.taken_out = 0;
+    }
+
+    /// Samples by which the sender's clock has gained on ours and that are still in.
+    fn due(&self, media: Duration) -> i64 {
+        let Some(ppm) = self.drift.ppm() else { return 0 };
+        let gained = ppm * 1e-6 * media.as_secs_f64() * f64::from(self.rate.hz());
+        gained as i64 - self.taken_out
+    }
+
+    fn samples_in(&self, span: Duration) -> usize {
+        usize::try_from(self.rate.samples_in(span)).unwrap_or(usize::MAX)
+    }
+}

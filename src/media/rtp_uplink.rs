@@ -1,0 +1,367 @@
+use std::time::{Duration, Instant};
+
+use super::jitter::{Arrival, JitterBuffer, Packet, Patience, Popped};
+use super::reception::Observer;
+use super::repair::Repair;
+use super::retimer::Retimer;
+use super::timeline::Before;
+use super::{CallStats, MediaSettings, Reception, Rejected, Timeline, Uplink};
+use crate::audio::{AudioFrame, MediaFormat, Origin, Position, SampleRate};
+use crate::dsp::opus::Recovery;
+use crate::wire::{
+    ComfortNoisePayload, ExtSeq, ExtTs, PayloadType, RtpPacket, SeqExtender, TsExtender,
+};
+
+/// Comfort noise (RFC 3389, RFC 3551 table 4).
+const COMFORT_NOISE: u8 = 13;
+
+/// Telephone-event (RFC 4733), by convention.
+const TELEPHONE_EVENT: u8 = 101;
+
+/// How much later than a packet would have come comfort noise takes its place.
+const NOISE_LAG: Duration = Duration::from_millis(40);
+
+/// The shortest packets for which the whole window of late ones is remembered.
+const SHORTEST_PACKET: Duration = Duration::from_millis(10);
+
+/// Most frames made up for one hole: 200 ms at 20 ms. The rest of a longer hole stays a gap.
+const MAX_CONCEALED: u64 = 10;
+
+/// One stream's packets → frames in their place.
+#[derive(Debug)]
+pub(super) struct RtpUplink {
+    format: MediaFormat,
+    rate: SampleRate,
+    epoch: Instant,
+    seq: SeqExtender,
+    /// Where the stream began: what is older was never counted as lost.
+    first_seq: Option<ExtSeq>,
+    ts: TsExtender,
+    jitter: JitterBuffer,
+    timeline: Timeline,
+    late_window: u64,
+    wake: Option<Instant>,
+    repair: Repair,
+    retimer: Retimer,
+    observer: Observer,
+    /// Where the sender's present timeline began.
+    first_ts: Option<ExtTs>,
+    /// What lies between the latest packet of audio and the next one.
+    before: Before,
+    /// Samples from a packet's position to its arrival, of the latest one: comfort noise keeps that
+    /// distance.
+    transit: u64,
+    /// The sender told what its silence is like, and has not spoken since.
+    noise: bool,
+    /// Samples of the frame in hand.
+    samples: Vec<i16>,
+    ready: Option<Ready>,
+    concealed_frames_due: u64,
+    /// The packet that is next lies right behind the frames that are due: its redundancy is for the
+    /// last of them.
+    hole_is_filled: bool,
+    /// Length of the latest frame: what a missing one is taken to have had.
+    frame_samples: usize,
+}
+
+/// A frame that lies in `samples`.
+#[derive(Clone, Copy, Debug)]
+struct Ready {
+    position: Position,
+    origin: Origin,
+    late: bool,
+}
+
+/// Whether a packet of that payload type carries no samples, but travels in a stream beside its
+/// audio and holds a sequence number.
+pub(super) fn is_beside_audio(payload_type: PayloadType) -> bool {
+    matches!(payload_type.value(), COMFORT_NOISE | TELEPHONE_EVENT)
+}
+
+impl RtpUplink {
+    /// For a stream of `format` whose samples have `rate`, in a call that began at `epoch`. `seed`
+    /// is that of its comfort noise.
+    ///
+    /// # Panics
+    /// Where the rate of Opus is out of range.
+    pub(super) fn new(
+        format: MediaFormat,
+        rate: SampleRate,
+        epoch: Instant,
+        settings: &MediaSettings,
+        seed: u64,
+    ) -> Self {
+        Self {
+            format,
+            rate,
+            epoch,
+            seq: SeqExtender::new(),
+            first_seq: None,
+            ts: TsExtender::new(),
+            jitter: jitter_buffer(settings, epoch),
+            timeline: Timeline::new(rate, format.clock_rate(), epoch),
+            late_window: rate.samples_in(settings.late_window),
+            wake: None,
+            repair: Repair::new(format, rate, seed),
+            retimer: Retimer::new(rate),
+            observer: Observer::default(),
+            first_ts: None,
+            before: Before::Something,
+            transit: 0,
+            noise: false,
+            samples: Vec::new(),
+            ready: None,
+            concealed_frames_due: 0,
+            hole_is_filled: false,
+            frame_samples: 0,
+        }
+    }
+
+    /// Takes a packet of the stream.
+    pub(super) fn accept(&mut self, now: Instant, packet: &RtpPacket<'_>, stats: &mut CallStats) {
+        let seq = self.seq.extend(packet.seq());
+        let first = *self.first_seq.get_or_insert(seq);
+        let ts = self.ts.extend(packet.timestamp());
+        let (payload_type, payload) = (packet.payload_type(), packet.payload());
+        let packet = Packet { seq, ts, payload_type, payload };
+        match self.jitter.push(now, packet) {
+            Arrival::Next { reordered } => {
+                stats.packets_reordered += u64::from(reordered);
+                stats.packets_received += 1;
+                self.observer.used(Duration::ZERO);
+                self.use_packet(now, ts, payload_type, payload, stats);
+            }
+            Arrival::Stored { reordered } => {
+                stats.packets_reordered += u64::from(reordered);
+                stats.packets_received += 1;
+            }
+            Arrival::Late => {
+                if self.use_late(now, &packet, stats) && seq >= first {
+                    stats.packets_lost = stats.packets_lost.saturating_sub(1);
+                }
+            }
+            Arrival::Duplicate => return stats.rejected.count(Rejected::Duplicate),
+            Arrival::TooOld => return stats.rejected.count(Rejected::TooLate),
+            Arrival::Overflow => return stats.rejected.count(Rejected::Overflow),
+        }
+        let arrival = now.saturating_duration_since(self.epoch);
+        let media = self.media_time(ts);
+        self.observer.arrived(arrival, media);
+        self.retimer.arrived(arrival, media);
+    }
+
+    /// Makes sure that there is a frame to [take](Self::take); false where there is none now.
+    pub(super) fn advance(&mut self, now: Instant, stats: &mut CallStats) -> bool {
+        while !self.has_frame() {
+            if !self.pop(now, stats) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Whether there is a frame to take.
+    pub(super) fn has_frame(&self) -> bool {
+        self.ready.is_some() || self.concealed_frames_due > 0
+    }
+
+    /// Whether comfort noise has to be put out by now, where nothing else is.
+    pub(super) fn noise_is_due(&self, now: Instant) -> bool {
+        self.noise_due().is_some_and(|due| due <= now)
+    }
+
+    /// The frame that is there; the next one of comfort noise where there is none.
+    pub(super) fn take(&mut self, stats: &mut CallStats) -> Uplink<'_> {
+        let (position, origin, late) = match self.ready.take() {
+            Some(Ready { position, origin, late }) => (position, origin, late),
+            None if self.concealed_frames_due > 0 => {
+                (self.fill_hole(stats), Origin::Concealed, false)
+            }
+            None => (self.fill_pause(), Origin::ComfortNoise, false),
+        };
+        let frame = AudioFrame { samples: &mut self.samples, rate: self.rate, position, origin };
+        if late { Uplink::Late(frame) } else { Uplink::Frame(frame) }
+    }
+
+    /// Gives up every hole without a wait, until another stream begins.
+    pub(super) fn give_up_holes(&mut self) {
+        self.jitter.give_up_holes();
+    }
+
+    /// When there is a frame although no packet arrives.
+    pub(super) fn wake(&self) -> Option<Instant> {
+        [self.wake, self.noise_due()].into_iter().flatten().min()
+    }
+
+    pub(super) fn reception(&self) -> Reception {
+        let packet = self.rate.duration_of(self.frame_samples as u64);
+        let (target, ppm) = (self.jitter.target_delay(), self.retimer.ppm());
+        self.observer.report(self.format, packet, target, ppm)
+    }
+
+    /// Forgets the stream: the next packet begins another one.
+    pub(super) fn restart(&mut self) {
+        self.seq = SeqExtender::new();
+        self.first_seq = None;
+        self.ts = TsExtender::new();
+        self.jitter.restart();
+        self.timeline.restart();
+        self.repair.reset();
+        self.first_ts = None;
+        self.before = Before::Something;
+        self.noise = false;
+    }
+
+    /// Uses the packet that is next in order.
+    fn use_packet(
+        &mut self,
+        now: Instant,
+        ts: ExtTs,
+        payload_type: PayloadType,
+        payload: &[u8],
+        stats: &mut CallStats,
+    ) {
+        match payload_type.value() {
+            COMFORT_NOISE => match ComfortNoisePayload::parse(payload) {
+                Ok(noise) => {
+                    self.repair.set_noise(noise);
+                    self.noise = self.frame_samples > 0;
+                    self.before = Before::Noise;
+                    self.timeline.pause();
+                }
+                Err(_) => stats.rejected.count(Rejected::PayloadSize),
+            },
+            TELEPHONE_EVENT => self.before = Before::Something,
+            _ => self.use_audio(now, ts, payload, stats),
+        }
+    }
+
+    /// Decodes the packet of audio that is next in order.
+    fn use_audio(&mut self, now: Instant, ts: ExtTs, payload: &[u8], stats: &mut CallStats) {
+        if self.timeline.is_flooded(now) {
+            return stats.rejected.count(Rejected::Overflow);
+        }
+        let mut origin = Origin::Real;
+        if self.repair.decode(payload, &mut self.samples).is_err() {
+            stats.rejected.count(Rejected::Undecodable);
+            if self.frame_samples == 0 {
+                return;
+            }
+            // Its place is known; its length is taken to be that of the one before.
+            self.samples.resize(self.frame_samples, 0);
+            self.repair.conceal(None, &mut self.samples);
+            stats.frames_concealed += 1;
+            origin = Origin::Concealed;
+        }
+        self.noise = false;
+        self.frame_samples = self.samples.len();
+        let before = std::mem::replace(&mut self.before, Before::Nothing);
+        let place = self.timeline.place(now, ts, self.frame_samples, before);
+        stats.timestamp_jumps += u64::from(place.jumped);
+        if place.jumped || self.first_ts.is_none() {
+            self.first_ts = Some(ts);
+            self.retimer.restart();
+            self.observer.restart();
+        }
+        self.transit = self.timeline.arrival(now).saturating_sub(place.position.0);
+        let change = self.retimer.retime(self.media_time(ts), &mut self.samples);
+        if change != 0 {
+            stats.frames_retimed += 1;
+            self.timeline.retime(ts, self.frame_samples, change);
+        }
+        self.ready = Some(Ready { position: place.position, origin, late: false });
+    }
+
+    /// Decodes a packet whose place was given up, where the archive still wants it.
+    fn use_late(&mut self, now: Instant, packet: &Packet<'_>, stats: &mut CallStats) -> bool {
+        let end = self.timeline.end();
+        let in_window = |position: &Position| end.0.saturating_sub(position.0) <= self.late_window;
+        let Some(position) = self.timeline.place_late(now, packet.ts).filter(in_window) else {
+            stats.rejected.count(Rejected::TooLate);
+            return false;
+        };
+        stats.packets_received += 1;
+        stats.packets_late += 1;
+        if is_beside_audio(packet.payload_type) {
+            return true;
+        }
+        if self.repair.decode_late(packet.payload, &mut self.samples).is_err() {
+            stats.rejected.count(Rejected::Undecodable);
+        } else {
+            self.ready = Some(Ready { position, origin: Origin::Real, late: true });
+        }
+        true
+    }
+
+    /// Moves on to the next packet or hole; false where there is none yet.
+    fn pop(&mut self, now: Instant, stats: &mut CallStats) -> bool {
+        self.wake = None;
+        match self.jitter.pop(now) {
+            Popped::Packet(stored) => {
+                self.observer.used(now.saturating_duration_since(stored.arrived));
+                self.use_packet(now, stored.ts, stored.payload_type, &stored.payload, stats);
+                self.jitter.recycle(stored);
+                true
+            }
+            Popped::Hole { packets, until } => {
+                stats.packets_lost += packets;
+                self.observer.gave_up(packets);
+                self.before = Before::Something;
+                self.noise = false;
+                let frame = self.frame_samples.max(1) as u64;
+                let gap = self.timeline.gap_before(until);
+                let missing = packets.min(gap / frame);
+                self.concealed_frames_due = missing.min(MAX_CONCEALED);
+                self.hole_is_filled = gap - self.concealed_frames_due * frame < frame;
+                true
+            }
+            Popped::Wait(until) => {
+                self.wake = Some(until);
+                false
+            }
+            Popped::Empty => false,
+        }
+    }
+
+    /// Makes up the next frame of a hole, and answers where it lies.
+    fn fill_hole(&mut self, stats: &mut CallStats) -> Position {
+        self.concealed_frames_due -= 1;
+        stats.frames_concealed += 1;
+        self.samples.resize(self.frame_samples, 0);
+        let last = self.concealed_frames_due == 0 && self.hole_is_filled;
+        let following =
+            self.jitter.peek().filter(|packet| last && !is_beside_audio(packet.payload_type));
+        let following = following.map(|packet| &packet.payload[..]);
+        let recovery = self.repair.conceal(following, &mut self.samples);
+        stats.frames_recovered += u64::from(recovery == Recovery::Redundancy);
+        self.retimer.pass(&self.samples);
+        self.timeline.take(self.frame_samples)
+    }
+
+    /// Makes up the next frame of a pause, and answers where it lies.
+    fn fill_pause(&mut self) -> Position {
+        self.samples.resize(self.frame_samples, 0);
+        self.repair.fill_with_noise(&mut self.samples);
+        self.retimer.pass(&self.samples);
+        self.timeline.take(self.frame_samples)
+    }
+
+    /// When comfort noise has to take the place of the next frame, in a pause.
+    fn noise_due(&self) -> Option<Instant> {
+        let due = self.noise.then(|| self.timeline.end().0 + self.transit)?;
+        Some(self.epoch + self.rate.duration_of(due) + NOISE_LAG)
+    }
+
+    /// A packet's time by the sender's clock, since its present timeline began.
+    fn media_time(&self, ts: ExtTs) -> Duration {
+        let ticks = self.first_ts.map_or(0, |first| ts.0.saturating_sub(first.0));
+        self.format.clock_rate().duration_of(ticks)
+    }
+}
+
+fn jitter_buffer(settings: &MediaSettings, epoch: Instant) -> JitterBuffer {
+    let remembered = settings.late_window.as_millis() / SHORTEST_PACKET.as_millis();
+    let remembered = usize::try_from(remembered).unwrap_or(usize::MAX);
+    let patience = Patience::new(settings.jitter_min, settings.jitter_max);
+    JitterBuffer::new(settings.jitter_capacity_packets, remembered, patience, epoch)
+}
