@@ -1,6 +1,6 @@
 # The two commands that a newcomer needs: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench-dsp setup
+.PHONY: help demo test lint bench-dsp bench-jitter setup
 
 CARGO ?= cargo
 
@@ -9,6 +9,7 @@ help:
 	@echo "make test        run every test, those against a real Asterisk included"
 	@echo "make lint        formatting and lints, as CI wants them"
 	@echo "make bench-dsp   speed and quality of codecs and resamplers, ours and others'; fails where a bar is not met"
+	@echo "make bench-jitter delay, loss and cost of jitter buffers over the same traces, ours and others'; the same"
 
 demo: setup
 	$(CARGO) run --release --locked -- demo
@@ -28,8 +29,13 @@ lint: setup
 
 # On one core; a few minutes. Rewrites the figures and plots of docs/dsp.md.
 bench-dsp: setup
-	@benches/setup.sh
+	@benches/setup.sh libraries
 	$(CARGO) bench --locked --bench dsp --features bench-peers
+
+# On one core; a few minutes. Rewrites the figures and the plot of docs/jitter.md.
+bench-jitter: setup
+	@benches/setup.sh pesq
+	$(CARGO) bench --locked --bench jitter
 
 # A C compiler: Rust links with it, and the TLS library has parts in C and assembler. libopus: the Opus codec.
 setup:

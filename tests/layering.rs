@@ -19,7 +19,7 @@ const ROOFLESS: [&str; 2] = ["lib", "testing"];
 
 /// Third-party crates, each with the rooms that may use it. A room that is not named, or a crate
 /// that is not, is a fault.
-const CRATES: [(&str, &[&str]); 30] = [
+const CRATES: [(&str, &[&str]); 33] = [
     ("audiopus", &["dsp"]),
     ("axum", &["api"]),
     ("base64", &["ari"]),
@@ -27,9 +27,12 @@ const CRATES: [(&str, &[&str]); 30] = [
     ("clap", &["cli"]),
     ("crossbeam_queue", &["runtime"]),
     ("dasp", &["dsp"]),
+    ("etherparse", &["cli"]),
     ("futures_util", &["runtime", "ari", "api", "server"]),
     ("hound", &["runtime", "cli"]),
     ("libc", &["runtime"]),
+    ("pcap_parser", &["cli"]),
+    ("plotters", &["cli"]),
     ("prometheus_client", &["runtime", "ari", "api"]),
     ("proptest", ANYWHERE),
     ("rand", &["media", "engine", "runtime", "ari"]),
@@ -44,7 +47,7 @@ const CRATES: [(&str, &[&str]); 30] = [
     ("serde_json", &["media", "runtime", "ari", "api", "cli"]),
     ("slab", &["runtime"]),
     ("socket2", &["runtime"]),
-    ("tempfile", &["runtime", "config"]),
+    ("tempfile", &["runtime", "config", "cli"]),
     ("thiserror", ANYWHERE),
     ("tokio", &["runtime", "ari", "api", "cli", "server"]),
     ("tokio_tungstenite", &["ari"]),

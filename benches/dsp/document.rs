@@ -1,34 +1,16 @@
 //! The figures in `docs/dsp.md`.
 
 use std::fmt::Write as _;
-use std::path::Path;
-use std::{fs, io};
 
-use crate::bars::Bars;
+use crate::common::bars::Bars;
+use crate::common::document;
+use crate::common::machine::processor;
 use crate::plots;
 use crate::rows::Row;
 use crate::timing::POOL_BYTES;
 
-/// What stands around the generated part.
-const MARKERS: [&str; 2] = ["<!-- figures -->\n", "<!-- end of figures -->"];
-
-/// Puts the figures between the markers of the document at `path`.
-pub(crate) fn write(path: &Path, rows: &[Row], bars: &Bars) -> io::Result<()> {
-    let text = fs::read_to_string(path)?;
-    let figures = figures(rows, bars);
-    let text = replaced(&text, &figures)
-        .ok_or_else(|| io::Error::other(format!("{} lacks its markers", path.display())))?;
-    fs::write(path, text)
-}
-
-/// `text` with `figures` between its markers. None where it does not have them.
-pub(crate) fn replaced(text: &str, figures: &str) -> Option<String> {
-    let (head, rest) = text.split_once(MARKERS[0])?;
-    let (_, tail) = rest.split_once(MARKERS[1])?;
-    Some(format!("{head}{}{figures}{}{tail}", MARKERS[0], MARKERS[1]))
-}
-
-fn figures(rows: &[Row], bars: &Bars) -> String {
+/// The figures, as Markdown.
+pub(crate) fn figures(rows: &[Row], bars: &Bars) -> String {
     let mut text = String::new();
     let mut line = |line: &str| {
         text.push_str(line);
@@ -37,16 +19,7 @@ fn figures(rows: &[Row], bars: &Bars) -> String {
     line("");
     line(&format!("Measured by `make bench-dsp` on {}.", machine()));
     line("");
-    line("### Bars");
-    line("");
-    let (held, all) = bars.count();
-    line(&format!("{held} of {all} hold."));
-    line("");
-    line("| bar | figure | limit | |");
-    line("|---|--:|--:|---|");
-    for row in bars.rows() {
-        line(&format!("| {} |", row.join(" | ")));
-    }
+    line(document::bars(bars).trim_end());
     line("");
     line("### Codecs, ns per frame of 20 ms");
     line("");
@@ -111,13 +84,9 @@ fn nanoseconds(value: f64) -> String {
 
 /// The processor and the versions of what is linked.
 pub(crate) fn machine() -> String {
-    let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpus
-        .lines()
-        .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
-        .map_or("a processor without a name", |(_, model)| model);
     format!(
-        "{model} ({:?}), one core of it, {}; pools of {} MiB",
+        "{} ({:?}), one core of it, {}; pools of {} MiB",
+        processor(),
         sidetone::dsp::simd::Level::best(),
         sidetone::dsp::opus::version(),
         POOL_BYTES >> 20

@@ -10,7 +10,8 @@
 #![allow(clippy::disallowed_methods, reason = "a bench reads the clock")]
 #![allow(clippy::unwrap_used, reason = "a bench that meets what it does not expect stops")]
 
-mod bars;
+#[path = "../common/mod.rs"]
+mod common;
 mod companding;
 mod document;
 #[cfg(feature = "bench-peers")]
@@ -27,6 +28,7 @@ use std::process::ExitCode;
 use sidetone::dsp::resample::Quality;
 use sidetone::dsp::spectrum::Converter;
 
+use crate::common::machine;
 use crate::companding::Law;
 use crate::resamplers::Kind;
 use crate::rows::{Bench, HIGH, VOICE, WITHOUT_BARS};
@@ -41,7 +43,7 @@ fn main() -> ExitCode {
         println!("every function was called; `cargo bench` measures");
         return ExitCode::SUCCESS;
     }
-    match timing::pin() {
+    match machine::pin() {
         Some(core) => println!("pinned to core {core}; {}", document::machine()),
         None => println!("could not pin to a core: figures will be less steady"),
     }
@@ -68,7 +70,8 @@ fn main() -> ExitCode {
     if cfg!(feature = "bench-peers") {
         let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
         plots::draw(&docs).expect("the plots can be written");
-        document::write(&docs.join("dsp.md"), &bench.rows, &bench.bars)
+        let figures = document::figures(&bench.rows, &bench.bars);
+        common::document::write(&docs.join("dsp.md"), &figures)
             .expect("docs/dsp.md can be written");
         println!("docs/dsp.md and its plots have these figures");
     } else {
@@ -110,5 +113,5 @@ fn try_each(speech: &'static [i16]) {
         }
     }
     let document = include_str!("../../docs/dsp.md");
-    assert!(document::replaced(document, "").is_some(), "docs/dsp.md lacks its markers");
+    assert!(common::document::replaced(document, "").is_some(), "docs/dsp.md lacks its markers");
 }

@@ -1,6 +1,5 @@
 //! Plots of resamplers, as SVG: gain, and images and aliases.
 
-use std::error::Error;
 use std::ops::Range;
 use std::path::Path;
 
@@ -10,6 +9,7 @@ use sidetone::audio::SampleRate;
 use sidetone::dsp::resample::Quality;
 use sidetone::dsp::spectrum::{Converter, steps};
 
+use crate::common::panel::{COLOURS, Drawing, Look, legend as draw_legend, mesh};
 use crate::resamplers::Kind;
 use crate::rows::kilohertz;
 
@@ -20,17 +20,7 @@ const HIGH: SampleRate = SampleRate::HZ_16000;
 const POINTS: usize = 144;
 
 const SIZE: (u32, u32) = (1_000, 420);
-/// Okabe and Ito's colours, which everybody can tell apart.
-const COLOURS: [RGBColor; 5] = [
-    RGBColor(0, 114, 178),
-    RGBColor(0, 158, 115),
-    RGBColor(213, 94, 0),
-    RGBColor(204, 121, 167),
-    RGBColor(230, 159, 0),
-];
-
 type Points = Vec<(f64, f64)>;
-type Drawing = Result<(), Box<dyn Error>>;
 
 /// The resamplers that are drawn.
 fn kinds() -> Vec<Kind> {
@@ -106,26 +96,21 @@ fn panel<B: DrawingBackend>(
     (caption, x, y): &(&str, Range<f64>, Range<f64>),
     curves: &[Points],
     legend: Option<SeriesLabelPosition>,
-) -> Result<(), Box<dyn Error>>
+) -> Drawing
 where
     B::ErrorType: 'static,
 {
     let y_span = y.end - y.start;
-    let mut chart = ChartBuilder::on(area)
-        .caption(caption, ("sans-serif", 16))
-        .margin(12)
-        .x_label_area_size(36)
-        .y_label_area_size(48)
-        .build_cartesian_2d(x.clone(), y.clone())?;
-    chart
-        .configure_mesh()
-        .light_line_style(WHITE)
-        .bold_line_style(BLACK.mix(0.12))
-        .label_style(("sans-serif", 12))
-        .x_desc("frequency of the tone, Hz")
-        .x_label_formatter(&|x| format!("{x:.0}"))
-        .y_label_formatter(&|y| label(*y, if y_span < 2.0 { 2 } else { 0 }))
-        .draw()?;
+    let look = Look {
+        caption,
+        x: x.clone(),
+        y: y.clone(),
+        x_desc: "frequency of the tone, Hz",
+        y_desc: "",
+        x_digits: 0,
+        y_digits: if y_span < 2.0 { 2 } else { 0 },
+    };
+    let mut chart = mesh(area, &look)?;
     for ((kind, points), colour) in kinds().into_iter().zip(curves).zip(COLOURS) {
         let line = LineSeries::new(within(points, x, y), colour.stroke_width(2));
         let line = chart.draw_series(line)?;
@@ -133,13 +118,7 @@ where
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(3)));
     }
     if let Some(position) = legend {
-        chart
-            .configure_series_labels()
-            .position(position)
-            .background_style(WHITE.mix(0.9))
-            .border_style(BLACK.mix(0.3))
-            .label_font(("sans-serif", 13))
-            .draw()?;
+        draw_legend(&mut chart, position)?;
     }
     Ok(())
 }
@@ -153,12 +132,6 @@ fn within(points: &[(f64, f64)], x: &Range<f64>, y: &Range<f64>) -> Points {
         .filter(|&n| is_inside(n) || is_inside(n + 1) || n > 0 && is_inside(n - 1))
         .map(|n| (points[n].0.clamp(x.start, x.end), points[n].1.clamp(y.start, y.end)))
         .collect()
-}
-
-/// `value` with so many digits behind the point, and without a sign before zero.
-fn label(value: f64, digits: i32) -> String {
-    let scale = 10_f64.powi(digits);
-    ((value * scale).round() / scale + 0.0).to_string()
 }
 
 /// What the plots show, for those who cannot see them.

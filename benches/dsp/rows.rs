@@ -10,7 +10,7 @@ use sidetone::audio::SampleRate;
 use sidetone::dsp::resample::Quality;
 use sidetone::dsp::spectrum::{Bands, Converter, Figures};
 
-use crate::bars::{Bars, Figure};
+use crate::common::bars::{Bars, Figure};
 use crate::companding::{self, Law};
 use crate::opus;
 use crate::resamplers::{Kind, ROOM_FRAMES, frame_samples};

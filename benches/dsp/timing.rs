@@ -17,6 +17,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::common::machine::median;
+
 /// What the frames of all calls in a pool touch: each call's state (all that is allocated for it),
 /// the frame that goes in and the one that comes out.
 pub(crate) const POOL_BYTES: usize = 4 << 20;
@@ -316,11 +318,6 @@ pub(crate) fn ratio(ours: &mut Contender, peer: &mut Contender, caches: Caches) 
     ratio
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
 /// Frames of a batch. Hot, so many that the slower side's batch takes [`BATCH`], but the faster
 /// side's no less than a twentieth of that, for the clock's sake; cooled, two groups.
 fn frames_per_batch(ours: &mut Contender, peer: &mut Contender, caches: Caches) -> u64 {
@@ -364,25 +361,4 @@ fn allocated() -> usize {
     // SAFETY: no arguments, answers a value.
     let info = unsafe { libc::mallinfo2() };
     info.uordblks + info.hblkhd
-}
-
-/// Keeps the process on one core: the last that it may use. Answers its number.
-pub(crate) fn pin() -> Option<usize> {
-    // SAFETY: an all-zero set is the empty one.
-    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-    let size = size_of_val(&set);
-    // SAFETY: `set` is as large as is said.
-    if unsafe { libc::sched_getaffinity(0, size, &raw mut set) } != 0 {
-        return None;
-    }
-    let cores = 0..usize::try_from(libc::CPU_SETSIZE).ok()?;
-    // SAFETY: `core` is below the size of the set.
-    let core = cores.rev().find(|&core| unsafe { libc::CPU_ISSET(core, &set) })?;
-    // SAFETY: as above, twice.
-    unsafe {
-        libc::CPU_ZERO(&mut set);
-        libc::CPU_SET(core, &mut set);
-    }
-    // SAFETY: `set` is as large as is said.
-    (unsafe { libc::sched_setaffinity(0, size, &raw const set) } == 0).then_some(core)
 }

@@ -6,6 +6,7 @@
 //! | 1 | it failed at run time, or was stopped before its calls had ended |
 //! | 64 | the command line or the configuration is wrong (`EX_USAGE` of `sysexits.h`) |
 
+mod analyze;
 mod check_config;
 mod demo;
 mod log;
@@ -20,6 +21,7 @@ use std::process::ExitCode;
 use clap::builder::StyledStr;
 use clap::{CommandFactory, Parser, Subcommand};
 
+pub use self::analyze::AnalyzeArgs;
 pub use self::check_config::CheckConfigArgs;
 pub use self::demo::DemoArgs;
 pub use self::serve::ServeArgs;
@@ -36,6 +38,7 @@ Examples:
   sidetone serve                       Serve AudioSocket calls on 127.0.0.1:9092, with an echo
   sidetone serve --config FILE         Serve one Asterisk or several
   sidetone check-config FILE           Find every mistake in FILE
+  sidetone analyze FILE.pcap           See how the RTP of a capture would be received
 
 In Asterisk's dialplan, without a configuration of either side:
   exten => 100,1,Answer()
@@ -61,6 +64,7 @@ enum Command {
     Demo(DemoArgs),
     /// Check a configuration, with the environment as `serve` would see it
     CheckConfig(CheckConfigArgs),
+    Analyze(AnalyzeArgs),
 }
 
 /// Runs the program with its arguments, its own name first.
@@ -70,6 +74,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(Cli { command: Command::Serve(arguments) }) => serve::run(arguments),
         Ok(Cli { command: Command::Demo(arguments) }) => demo::run(arguments),
         Ok(Cli { command: Command::CheckConfig(arguments) }) => check_config::run(&arguments),
+        Ok(Cli { command: Command::Analyze(arguments) }) => analyze::run(&arguments),
         Err(told) => {
             // Help that cannot be printed has no reader.
             let _ = told.print();

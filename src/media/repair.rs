@@ -1,9 +1,21 @@
-use crate::audio::{MediaFormat, SampleRate};
+use std::collections::VecDeque;
+
+use crate::audio::{MediaFormat, Position, SampleRate};
 use crate::dsp::codec::{CodecError, Decoder};
 use crate::dsp::comfort_noise::ComfortNoise;
 use crate::dsp::conceal::Concealer;
 use crate::dsp::opus::Recovery;
 use crate::wire::ComfortNoisePayload;
+
+/// Joins that are remembered: of the holes of the latest seconds on a bad network.
+const JOINS: usize = 8;
+
+/// The beginning of a frame as it was received, before it was joined to what was made up.
+#[derive(Debug, Default)]
+struct Join {
+    position: Position,
+    samples: Vec<i16>,
+}
 
 /// Payloads → samples of one stream, and samples in the place of payloads that are missing.
 #[derive(Debug)]
@@ -16,6 +28,9 @@ pub(super) struct Repair {
     /// Decodes what came late, beside the stream that `decoder` follows.
     late_decoder: Option<Decoder>,
     noise: ComfortNoise,
+    /// The beginning of the frame in hand, where it was joined.
+    head: Vec<i16>,
+    joins: VecDeque<Join>,
 }
 
 impl Repair {
@@ -32,6 +47,8 @@ impl Repair {
             concealer: (!has_its_own).then(|| Concealer::new(rate)),
             late_decoder: None,
             noise: ComfortNoise::new(seed),
+            head: Vec::new(),
+            joins: VecDeque::new(),
         }
     }
 
@@ -43,9 +60,25 @@ impl Repair {
     ) -> Result<(), CodecError> {
         self.decoder.decode(payload, samples)?;
         if let Some(concealer) = &mut self.concealer {
+            self.head.clear();
+            let joined = concealer.join_samples().min(samples.len());
+            self.head.extend_from_slice(&samples[..joined]);
             concealer.receive(samples);
         }
         Ok(())
+    }
+
+    /// The frame that was decoded last lies there, in its full length.
+    pub(super) fn placed(&mut self, position: Position) {
+        if self.head.is_empty() {
+            return;
+        }
+        let full = self.joins.len() == JOINS;
+        let mut join = if full { self.joins.pop_front() } else { None }.unwrap_or_default();
+        join.position = position;
+        join.samples.clear();
+        join.samples.extend_from_slice(&self.head);
+        self.joins.push_back(join);
     }
 
     /// Fills the place of a missing payload. `following` is the one right behind it, where that is
@@ -58,17 +91,24 @@ impl Repair {
         recovery
     }
 
-    /// Decodes a payload whose place was given up.
+    /// Decodes a payload whose place, from `position` on, was given up. Behind its samples come those
+    /// that the next frame began with before it was joined to what was made up for this one.
     pub(super) fn decode_late(
         &mut self,
         payload: &[u8],
+        position: Position,
         samples: &mut Vec<i16>,
     ) -> Result<(), CodecError> {
         let (format, rate) = (self.format, self.rate);
         let decoder = self.late_decoder.get_or_insert_with(|| decoder(format, rate));
         // What it decoded before lies somewhere else.
         decoder.reset();
-        decoder.decode(payload, samples)
+        decoder.decode(payload, samples)?;
+        let end = position.plus(samples.len());
+        if let Some(join) = self.joins.iter().find(|join| join.position == end) {
+            samples.extend_from_slice(&join.samples);
+        }
+        Ok(())
     }
 
     /// What comfort noise is like from now on.
@@ -90,6 +130,7 @@ impl Repair {
         if let Some(concealer) = &mut self.concealer {
             concealer.reset();
         }
+        self.joins.clear();
     }
 }
 

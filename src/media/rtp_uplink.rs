@@ -265,7 +265,9 @@ impl RtpUplink {
         }
         self.transit = self.timeline.arrival(now).saturating_sub(place.position.0);
         let change = self.retimer.retime(self.media_time(ts), &mut self.samples);
-        if change != 0 {
+        if change == 0 {
+            self.repair.placed(place.position);
+        } else {
             stats.frames_retimed += 1;
             self.timeline.retime(ts, self.frame_samples, change);
         }
@@ -285,7 +287,7 @@ impl RtpUplink {
         if is_beside_audio(packet.payload_type) {
             return true;
         }
-        if self.repair.decode_late(packet.payload, &mut self.samples).is_err() {
+        if self.repair.decode_late(packet.payload, position, &mut self.samples).is_err() {
             stats.rejected.count(Rejected::Undecodable);
         } else {
             self.ready = Some(Ready { position, origin: Origin::Real, late: true });

@@ -67,6 +67,16 @@ impl Concealer {
         }
     }
 
+    /// How many of the next received samples [`Self::receive`] is going to change: 0 but behind a gap.
+    #[must_use]
+    pub fn join_samples(&self) -> usize {
+        match self.place {
+            Place::Outside => 0,
+            Place::Within => self.cross_fade,
+            Place::Behind(done) => self.cross_fade - done,
+        }
+    }
+
     /// Takes a frame that was received, of any length. The first 4 ms behind a gap are cross-faded,
     /// in place, with the continuation of what filled the gap; all else stays as it is.
     pub fn receive(&mut self, samples: &mut [i16]) {
@@ -99,7 +109,7 @@ impl Concealer {
 
     /// The cross-fade, as far as `samples` goes.
     fn join(&mut self, samples: &mut [i16]) {
-        let mut done = if let Place::Behind(done) = self.place { done } else { 0 };
+        let mut done = self.cross_fade - self.join_samples();
         let step = 1.0 / (self.cross_fade + 1) as f32;
         for sample in samples.iter_mut().take(self.cross_fade - done) {
             done += 1;

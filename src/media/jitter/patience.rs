@@ -23,16 +23,16 @@ const BUCKET_MS: u32 = 10;
 const BUCKETS: usize = 50;
 
 /// What a packet that comes back is worth: so long a wait of those behind it.
-const WORTH_MS: f32 = 400.0;
+const WORTH_MS: f32 = 800.0;
 
 /// What is known before anything was seen: this weight of packets that come back, evenly
 /// spread over [`PRIOR_MS`].
-const PRIOR_WEIGHT: f32 = 0.5;
+const PRIOR_WEIGHT: f32 = 0.25;
 const PRIOR_MS: u32 = 60;
 
 /// What a packet's weight falls to with each further one: one memory that follows a sudden change
-/// within some three packets, and one that knows the rare ones. The wait is the longer one's.
-const FORGETTING: [f32; 2] = [0.8, 0.98];
+/// within two packets, and one that knows the rare ones. The wait is the longer one's.
+const FORGETTING: [f32; 2] = [0.85, 0.98];
 
 /// The time in which the weight of what was seen falls to 1/e.
 const TIME_CONSTANT_S: f32 = 10.0;
@@ -218,11 +218,11 @@ mod tests {
     }
 
     #[test]
-    fn a_sudden_change_is_followed_within_three_packets() {
+    fn a_sudden_change_is_followed_within_two_packets() {
         let mut patience = patience();
         let calm = tell(&mut patience, epoch(), 100, |p, now, _| p.came(now, ms(5)));
         assert_eq!(patience.wait(calm), ms(20));
-        let spike = tell(&mut patience, calm, 3, |p, now, _| p.came(now, ms(150)));
+        let spike = tell(&mut patience, calm, 2, |p, now, _| p.came(now, ms(150)));
         assert_eq!(patience.wait(spike), ms(160));
         // One alone is no reason.
         let mut patience = self::patience();

@@ -8,13 +8,26 @@ pub(crate) enum Figure {
     /// Times as long as something else.
     Ratio(f64),
     Milliseconds(f64),
+    Nanoseconds(f64),
     Decibels(f64),
+    /// Points of a scale, as PESQ's.
+    Score(f64),
+    /// Of a whole that is 1.
+    Share(f64),
+    /// How often something happened.
+    Count(u64),
 }
 
 impl Figure {
     const fn value(self) -> f64 {
         match self {
-            Self::Ratio(value) | Self::Milliseconds(value) | Self::Decibels(value) => value,
+            Self::Ratio(value)
+            | Self::Milliseconds(value)
+            | Self::Nanoseconds(value)
+            | Self::Decibels(value)
+            | Self::Score(value)
+            | Self::Share(value) => value,
+            Self::Count(value) => value as f64,
         }
     }
 }
@@ -24,6 +37,10 @@ impl fmt::Display for Figure {
         match self {
             Self::Ratio(value) => write!(f, "{value:.3} ×"),
             Self::Milliseconds(value) => write!(f, "{value:.2} ms"),
+            Self::Nanoseconds(value) => write!(f, "{value:.1} ns"),
+            Self::Score(value) => write!(f, "{value:.2}"),
+            Self::Share(value) => write!(f, "{:.3} %", 100.0 * value),
+            Self::Count(value) => write!(f, "{value}"),
             // The smallest figures are ripples of hundredths of a decibel.
             Self::Decibels(value) if value.abs() < 1.0 => write!(f, "{value:.3} dB"),
             Self::Decibels(value) => write!(f, "{value:.1} dB"),
@@ -76,7 +93,7 @@ impl Bars {
 impl fmt::Display for Bars {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for [name, figure, limit, verdict] in self.rows() {
-            writeln!(f, "{name:<62}{figure:>12}{limit:>12}  {verdict}")?;
+            writeln!(f, "{name:<70}{figure:>12}{limit:>12}  {verdict}")?;
         }
         Ok(())
     }
