@@ -6,7 +6,7 @@ use super::repair::Repair;
 use super::retimer::Retimer;
 use super::timeline::Before;
 use super::{CallStats, MediaSettings, Reception, Rejected, Timeline, Uplink};
-use crate::audio::{AudioFrame, MediaFormat, Origin, Position, SampleRate};
+use crate::audio::{AudioFrame, MediaFormat, Origin, Position, Ptime, SampleRate};
 use crate::dsp::opus::Recovery;
 use crate::wire::{
     ComfortNoisePayload, ExtSeq, ExtTs, PayloadType, RtpPacket, SeqExtender, TsExtender,
@@ -20,6 +20,9 @@ const TELEPHONE_EVENT: u8 = 101;
 
 /// How much later than a packet would have come comfort noise takes its place.
 const NOISE_LAG: Duration = Duration::from_millis(40);
+
+/// Comfort noise that is so late is not made any more: nobody heard the pause as it passed.
+const NOISE_TOO_LATE: Duration = Duration::from_secs(1);
 
 /// The shortest packets for which the whole window of late ones is remembered.
 const SHORTEST_PACKET: Duration = Duration::from_millis(10);
@@ -166,8 +169,10 @@ impl RtpUplink {
     }
 
     /// Whether comfort noise has to be put out by now, where nothing else is.
-    pub(super) fn noise_is_due(&self, now: Instant) -> bool {
-        self.noise_due().is_some_and(|due| due <= now)
+    pub(super) fn noise_is_due(&mut self, now: Instant) -> bool {
+        let Some(due) = self.noise_due().filter(|due| *due <= now) else { return false };
+        self.noise = now.saturating_duration_since(due) < NOISE_TOO_LATE;
+        self.noise
     }
 
     /// The frame that is there; the next one of comfort noise where there is none.
@@ -225,7 +230,7 @@ impl RtpUplink {
             COMFORT_NOISE => match ComfortNoisePayload::parse(payload) {
                 Ok(noise) => {
                     self.repair.set_noise(noise);
-                    self.noise = self.frame_samples > 0;
+                    self.noise = true;
                     self.before = Before::Noise;
                     self.timeline.pause();
                 }
@@ -342,10 +347,10 @@ impl RtpUplink {
 
     /// Makes up the next frame of a pause, and answers where it lies.
     fn fill_pause(&mut self) -> Position {
-        self.samples.resize(self.frame_samples, 0);
+        self.samples.resize(Ptime::MS_20.samples(self.rate), 0);
         self.repair.fill_with_noise(&mut self.samples);
         self.retimer.pass(&self.samples);
-        self.timeline.take(self.frame_samples)
+        self.timeline.take(self.samples.len())
     }
 
     /// When comfort noise has to take the place of the next frame, in a pause.

@@ -50,7 +50,7 @@ fn sequence_and_timestamp_wrap_together_over_a_long_run() {
 /// Checks every live frame by its first sample, without keeping any.
 fn in_place_checker(format: MediaFormat) -> Script {
     let (mut base, mut end, mut joined) = (None, 0, false);
-    let join = usize::try_from(format.sample_rate().samples_in(JOIN)).unwrap();
+    let join = usize::try_from(format.sample_rate().samples_in(JOIN)).expect("it is short");
     Box::new(move |moment, _| {
         let Moment::Uplink(frame) = moment else { return };
         assert!(frame.position.0 >= end, "never back");

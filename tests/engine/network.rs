@@ -66,7 +66,7 @@ fn check(run: &Run) -> CallStats {
     let mut live = BTreeSet::new();
     let mut late = BTreeSet::new();
     // The beginning of a frame behind what was made up is joined to that.
-    let join = usize::try_from(rate.samples_in(JOIN)).unwrap();
+    let join = usize::try_from(rate.samples_in(JOIN)).expect("it is short");
     let mut joined = false;
     for kept in &seen.frames {
         let skipped = if kept.track == Track::Uplink {

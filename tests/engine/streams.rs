@@ -17,7 +17,7 @@ fn places(rig: &Rig, format: MediaFormat, until: u64) -> Vec<(u64, u64)> {
     let seen = rig.seen();
     assert_in_order(&seen);
     // The beginning of a frame behind what was made up is joined to that.
-    let join = usize::try_from(format.sample_rate().samples_in(JOIN)).unwrap();
+    let join = usize::try_from(format.sample_rate().samples_in(JOIN)).expect("it is short");
     let place = |kept: &Kept| {
         let heard = |place: &u64| {
             let mut samples = kept.samples.iter().zip(*place..).skip(join);
