@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{Context, Processor, ProcessorFactory};
+use super::{Context, LiveFeed, Processor, ProcessorFactory};
 use crate::audio::{AudioFrame, SampleRate};
 use crate::call::CallInfo;
 
@@ -34,22 +34,15 @@ impl EchoFactory {
 
 impl ProcessorFactory for EchoFactory {
     fn create(&self, _call: &CallInfo, rate: SampleRate) -> Box<dyn Processor> {
-        let samples = usize::try_from(rate.samples_in(self.settings.delay)).unwrap_or(0);
-        Box::new(Echo { cushion: vec![0; samples] })
+        Box::new(Echo(LiveFeed::new(rate, self.settings.delay)))
     }
 }
 
-/// Plays every frame back, behind a cushion of silence whenever the queue had run empty.
-struct Echo {
-    cushion: Vec<i16>,
-}
+/// Plays every frame back.
+struct Echo(LiveFeed);
 
 impl Processor for Echo {
     fn uplink(&mut self, frame: &mut AudioFrame<'_>, cx: &mut Context<'_>) {
-        if cx.queued() == 0 {
-            cx.play(&self.cushion);
-        }
-        // What the queue has no room for is lost: an echo of a minute ago is of no use.
-        cx.play(frame.samples);
+        self.0.play(frame.samples, cx);
     }
 }

@@ -6,6 +6,7 @@
 
 mod chain;
 mod echo;
+mod live_feed;
 mod pipeline;
 pub mod recorder;
 
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 pub use chain::Chain;
 pub use echo::{EchoFactory, EchoSettings};
+pub use live_feed::LiveFeed;
 pub use pipeline::{Pipeline, PipelineError, ProcessorFactory, Registry};
 
 use crate::audio::{AudioFrame, Position, SampleRate};

@@ -1,0 +1,252 @@
+use std::time::Duration;
+
+use super::Context;
+use crate::audio::SampleRate;
+use crate::dsp::stretch::{Effort, Stretcher};
+
+/// How long the queue's lowest level is looked for.
+const WINDOW: Duration = Duration::from_millis(500);
+
+/// Windows whose lowest levels are remembered.
+const WINDOWS: usize = 8;
+
+/// More than the cushion by this is too much.
+const SLACK: Duration = Duration::from_millis(30);
+
+/// From here on it is taken out wherever it is, not only where that is not heard.
+const FAR_TOO_MUCH: Duration = Duration::from_millis(100);
+
+/// Plays audio that comes in real time to the caller, by whatever clock and in whatever bursts.
+///
+/// It begins behind a cushion of silence, so that what comes a little late leaves no gap. What waits
+/// is then kept at the cushion: after a stall with a burst behind it, or where the source's clock is
+/// faster than ours, frames are made shorter, pitch preserved, until the delay is what it was; where
+/// the clock is slower, longer, before the queue runs empty.
+#[derive(Debug)]
+pub struct LiveFeed {
+    rate: SampleRate,
+    cushion: Vec<i16>,
+    stretcher: Stretcher,
+    frame: Vec<i16>,
+    /// Least that waited when a frame came: in the window at work, and in the ones before.
+    lowest: usize,
+    windows: [usize; WINDOWS],
+    /// How many of them there are since the cushion was queued.
+    known: usize,
+    /// Samples fed in the window at work.
+    fed: usize,
+}
+
+impl LiveFeed {
+    /// A feed at the call's `rate` behind so much silence.
+    #[must_use]
+    pub fn new(rate: SampleRate, cushion: Duration) -> Self {
+        Self {
+            rate,
+            cushion: vec![0; samples_in(rate, cushion)],
+            stretcher: Stretcher::new(rate),
+            frame: Vec::new(),
+            lowest: usize::MAX,
+            windows: [0; WINDOWS],
+            known: 0,
+            fed: 0,
+        }
+    }
+
+    /// Plays a frame behind those before it. What the queue has no room for is lost: live audio of a
+    /// minute ago is of no use.
+    pub fn play(&mut self, samples: &[i16], cx: &mut Context<'_>) {
+        if cx.queued() == 0 {
+            cx.play(&self.cushion);
+            self.look_anew();
+        }
+        self.look(cx.queued(), samples.len());
+        self.frame.clear();
+        self.frame.extend_from_slice(samples);
+        let (surplus, lack) = (self.surplus(), self.lack());
+        if surplus > 0 {
+            let far = surplus >= samples_in(self.rate, FAR_TOO_MUCH);
+            let effort = if far { Effort::Always } else { Effort::WhereSimilar };
+            let taken = self.stretcher.shorten(&mut self.frame, surplus, effort);
+            self.shift(|level| level.saturating_sub(taken));
+        } else if lack > 0 {
+            let put_in = self.stretcher.lengthen(&mut self.frame, lack, Effort::WhereSimilar);
+            self.shift(|level| level.saturating_add(put_in));
+        } else {
+            self.stretcher.pass(&self.frame);
+        }
+        cx.play(&self.frame);
+    }
+
+    fn look(&mut self, waiting: usize, samples: usize) {
+        self.lowest = self.lowest.min(waiting);
+        self.fed += samples;
+        if self.fed >= samples_in(self.rate, WINDOW) {
+            self.windows.rotate_right(1);
+            self.windows[0] = self.lowest;
+            self.known = (self.known + 1).min(WINDOWS);
+            (self.lowest, self.fed) = (usize::MAX, 0);
+        }
+    }
+
+    /// By how much the queue was too long all through the last second.
+    fn surplus(&self) -> usize {
+        let limit = self.cushion.len() + samples_in(self.rate, SLACK);
+        let [latest, before, ..] = self.windows;
+        let lowest = latest.min(before).min(self.lowest);
+        if self.known >= 2 && lowest > limit { lowest - self.cushion.len() } else { 0 }
+    }
+
+    /// What is missing to the cushion, where the queue was down to half of it in every one of
+    /// the last four seconds' windows: once is a packet that was late.
+    fn lack(&self) -> usize {
+        let highest = self.windows.iter().copied().max().unwrap_or_default();
+        let is_low = self.known == WINDOWS && highest <= self.cushion.len() / 2;
+        if is_low { self.cushion.len() - highest } else { 0 }
+    }
+
+    /// What waits is now so much more or less than what was seen.
+    fn shift(&mut self, shifted: impl Fn(usize) -> usize) {
+        self.windows.iter_mut().for_each(|level| *level = shifted(*level));
+        if self.lowest != usize::MAX {
+            self.lowest = shifted(self.lowest);
+        }
+    }
+
+    fn look_anew(&mut self) {
+        (self.lowest, self.known, self.fed) = (usize::MAX, 0, 0);
+    }
+}
+
+fn samples_in(rate: SampleRate, span: Duration) -> usize {
+    usize::try_from(rate.samples_in(span)).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::{Position, Ptime};
+    use crate::dsp::tone::Sine;
+    use crate::media::Playout;
+
+    const RATE: SampleRate = SampleRate::HZ_8000;
+    const CUSHION: Duration = Duration::from_millis(40);
+
+    struct Rig {
+        feed: LiveFeed,
+        playout: Playout,
+        source: Sine,
+        heard: Vec<i16>,
+    }
+
+    impl Rig {
+        fn new() -> Self {
+            Self {
+                feed: LiveFeed::new(RATE, CUSHION),
+                playout: Playout::new(RATE, Ptime::MS_20, Duration::from_secs(60)),
+                source: Sine::new(200.0, RATE, 0.25),
+                heard: Vec::new(),
+            }
+        }
+
+        /// A frame of 20 ms comes.
+        fn frame(&mut self) {
+            let mut frame = [0; 160];
+            self.source.fill(&mut frame);
+            let mut requests = Vec::new();
+            let mut cx =
+                Context { now: Position(0), playout: &mut self.playout, requests: &mut requests };
+            self.feed.play(&frame, &mut cx);
+        }
+
+        /// 20 ms pass for the caller.
+        fn tick(&mut self) {
+            let mut frame = [0; 160];
+            self.playout.pull(&mut frame);
+            self.heard.extend(frame);
+        }
+
+        fn queued_ms(&self) -> usize {
+            self.playout.queued() / 8
+        }
+    }
+
+    #[test]
+    fn a_steady_source_is_played_as_it_is_behind_the_cushion() {
+        let mut rig = Rig::new();
+        for _ in 0..1_000 {
+            rig.frame();
+            rig.tick();
+        }
+        let mut expected = vec![0; 320];
+        expected.resize(160_000, 0);
+        Sine::new(200.0, RATE, 0.25).fill(&mut expected[320..]);
+        assert!(rig.heard == expected);
+    }
+
+    #[test]
+    fn half_a_second_that_comes_in_a_burst_leaves_no_delay_behind() {
+        let mut rig = Rig::new();
+        for _ in 0..100 {
+            rig.frame();
+            rig.tick();
+        }
+        (0..25).for_each(|_| rig.tick());
+        (0..25).for_each(|_| rig.frame());
+        assert!(rig.queued_ms() >= 500);
+        let mut steps = 0;
+        while rig.queued_ms() > 70 {
+            rig.frame();
+            rig.tick();
+            steps += 1;
+            assert!(steps < 200, "after 4 s still {} ms", rig.queued_ms());
+        }
+        // Then it stays, and nothing but the stall and its cushion was silent.
+        for _ in 0..500 {
+            rig.frame();
+            rig.tick();
+            assert!((20..=90).contains(&rig.queued_ms()), "{} ms", rig.queued_ms());
+        }
+        let silent = rig.heard.chunks(80).filter(|ms10| ms10.iter().all(|&s| s == 0)).count();
+        // The stall, less what had been queued, and two cushions.
+        assert!((50 - 4 + 4..=50 + 8).contains(&silent), "{silent} times 10 ms");
+    }
+
+    #[test]
+    fn a_source_by_another_clock_neither_grows_nor_runs_dry() {
+        // One frame in 500 too many or too few: 2,000 ppm, for ten minutes.
+        for extra in [true, false] {
+            let mut rig = Rig::new();
+            let mut gaps = 0;
+            for n in 1..=30_000 {
+                if extra || n % 500 != 0 {
+                    rig.frame();
+                }
+                if extra && n % 500 == 0 {
+                    rig.frame();
+                }
+                rig.tick();
+                gaps += usize::from(rig.playout.queued() == 0);
+                assert!(rig.queued_ms() <= 110, "{} ms after {n} frames", rig.queued_ms());
+            }
+            assert_eq!(gaps, 0, "extra: {extra}");
+        }
+    }
+
+    #[test]
+    fn a_single_late_frame_changes_nothing() {
+        let mut rig = Rig::new();
+        for n in 0..2_000 {
+            if n % 100 != 50 {
+                rig.frame();
+            }
+            rig.tick();
+            if n % 100 == 50 {
+                rig.frame();
+            }
+        }
+        let mut expected = vec![0; 320 * 1_000];
+        Sine::new(200.0, RATE, 0.25).fill(&mut expected[320..]);
+        assert!(rig.heard[..] == expected[..]);
+    }
+}
