@@ -6,10 +6,11 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::histogram::Histogram;
 use tokio::runtime::Handle;
 
 use crate::call::Transport;
-use crate::media::{CallStats, Rejected, Rejections};
+use crate::media::{CallStats, Reception, Rejected, Rejections};
 
 /// Why an AudioSocket connection was turned away.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -51,6 +52,25 @@ impl Refused {
 pub struct Metrics {
     shards: Box<[ShardMetrics]>,
     refused: [AtomicU64; Refused::ALL.len()],
+    receptions: Receptions,
+}
+
+/// How well the audio of calls arrived that are over.
+#[derive(Debug)]
+struct Receptions {
+    jitter_seconds: Histogram,
+    missing: Histogram,
+    mos: Histogram,
+}
+
+impl Receptions {
+    fn new() -> Self {
+        Self {
+            jitter_seconds: Histogram::new([0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2]),
+            missing: Histogram::new([0.0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2]),
+            mos: Histogram::new([1.5, 2.0, 2.5, 3.0, 3.5, 3.75, 4.0, 4.25, 4.5]),
+        }
+    }
 }
 
 /// What one shard counts.
@@ -108,6 +128,17 @@ impl Metrics {
         Self {
             shards: (0..shards).map(|_| ShardMetrics::default()).collect(),
             refused: Default::default(),
+            receptions: Receptions::new(),
+        }
+    }
+
+    /// A call is over in which something was received.
+    pub(super) fn observe(&self, reception: &Reception) {
+        let Receptions { jitter_seconds, missing, mos } = &self.receptions;
+        jitter_seconds.observe(reception.jitter_ms / 1e3);
+        missing.observe(reception.missing);
+        if let Some(score) = reception.mos_cqe {
+            mos.observe(score);
         }
     }
 
@@ -221,6 +252,7 @@ impl Collector for MediaCollector {
             &[
                 ("state", "concealed", media.frames_concealed),
                 ("state", "recovered", media.frames_recovered),
+                ("state", "retimed", media.frames_retimed),
                 ("state", "skipped", media.frames_skipped),
             ],
         )?;
@@ -260,7 +292,21 @@ impl Collector for MediaCollector {
             "Calls given up after a panic",
             MetricType::Counter,
             &[("room", "engine", totals.panicked)],
-        )
+        )?;
+        let Receptions { jitter_seconds, missing, mos } = &self.0.receptions;
+        for (name, help, histogram) in [
+            ("sidetone_call_jitter_seconds", "Interarrival jitter at a call's end", jitter_seconds),
+            ("sidetone_call_missing_ratio", "Share of a call's packets not there in time", missing),
+            ("sidetone_call_mos", "A call's mean opinion score by the E-model", mos),
+        ] {
+            histogram.encode(encoder.encode_descriptor(
+                name,
+                help,
+                None,
+                MetricType::Histogram,
+            )?)?;
+        }
+        Ok(())
     }
 }
 

@@ -391,7 +391,11 @@ impl Calls {
     fn remove(&mut self, index: usize) {
         let slot = self.slots.remove(index);
         let id = slot.engine.info().id;
-        self.totals.media += &slot.engine.stats();
+        let stats = slot.engine.stats();
+        self.totals.media += &stats;
+        if stats.packets_received > 0 {
+            self.parts.metrics.observe(&stats.reception);
+        }
         self.by_id.remove(&id);
         if let Some(peer) = slot.peer
             && self.by_peer.get(&peer) == Some(&index)
@@ -417,6 +421,8 @@ fn tell(call: CallId, event: Event, events: Option<&EventSink>) {
             lost = stats.packets_lost,
             sent = stats.packets_sent,
             rejected = stats.rejected.total(),
+            jitter_ms = stats.reception.jitter_ms,
+            mos = stats.reception.mos_cqe,
             "call ended"
         ),
         EventKind::FormatMismatch { expected, actual } => warn!(
