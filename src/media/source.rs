@@ -6,7 +6,7 @@ const MAX_DROPOUT: i16 = 3000;
 /// Largest step back of a sequence number within one stream. RFC 3550 A.1 has 100
 /// (`MAX_MISORDER`); ours is what the jitter buffer remembers of the past, so that late packets
 /// are known for what they are.
-const MAX_MISORDER: i16 = 128;
+const MAX_MISORDER: i16 = 256;
 
 /// Locks a leg to one SSRC and one run of sequence numbers, and follows a change of either.
 ///
@@ -91,7 +91,7 @@ mod tests {
     fn a_leap_of_the_sequence_is_followed_and_a_gap_is_not_a_leap() {
         let mut check = locked_at(0);
         assert_eq!(check.check(OURS, Seq(3000)), Verdict::Accept);
-        assert_eq!(check.check(OURS, Seq(3000 - 128)), Verdict::Accept);
+        assert_eq!(check.check(OURS, Seq(3000 - 256)), Verdict::Accept);
         assert_eq!(check.check(OURS, Seq(6001)), Verdict::Hold);
         assert_eq!(check.check(OURS, Seq(6002)), Verdict::Restart);
     }
