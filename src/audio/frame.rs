@@ -30,7 +30,8 @@ pub enum Direction {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
-    /// Received (uplink) or queued by a processor (downlink).
+    /// Received (uplink) or queued by a processor (downlink). The first 4 ms behind what was made up
+    /// are cross-faded with that, and a frame whose length was changed with itself.
     Real,
     /// Made up for a packet that had not arrived in time.
     Concealed,

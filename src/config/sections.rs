@@ -111,7 +111,7 @@ pub(super) fn media(
             default.jitter_capacity_packets,
             8..=4096,
         ),
-        late_window: jitter.millis("late_window_ms", default.late_window, 0..=60_000),
+        late_window: jitter.millis("late_window_ms", default.late_window, 0..=5_000),
         playout_max_queue: playout.millis("max_queue_ms", default.playout_max_queue, 100..=600_000),
         silence: playout.word("silence", default.silence, &silence),
         return_format: playout.word("return_format", default.return_format, &return_formats),

@@ -37,4 +37,4 @@ pub use rtp_leg::RtpLeg;
 pub use settings::{MediaSettings, OpusSettings, ReturnFormat, SilencePolicy};
 pub use source::{SourceCheck, Verdict};
 pub use stats::{CallStats, Rejected, Rejections};
-pub use timeline::{Before, Timeline};
+pub use timeline::{Before, Jump, Timeline};

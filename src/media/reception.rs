@@ -87,7 +87,7 @@ impl Observer {
             target_delay_ms: millis(target_delay),
             added_delay_ms: millis(added_delay),
             drift_ppm,
-            r: rated.map(|quality| quality.r),
+            r: rated.map(|quality| quality.r.max(0.0)),
             mos_cqe: rated.map(|quality| quality.mos_cqe),
         }
     }

@@ -21,14 +21,21 @@ pub(super) struct Retimer {
     rate: SampleRate,
     drift: DriftEstimator,
     stretcher: Stretcher,
-    /// Samples that were taken out of the present timeline, less those that were put in.
-    taken_out: i64,
+    /// Samples that the sender's clock has gained on ours and that are still in; below 0 where it has
+    /// lost some.
+    due: f64,
+    /// The sender's time up to which they are counted.
+    counted: Option<Duration>,
 }
+
+/// No clock is off by more, in parts per million: what seems to be is a sender that does not keep
+/// real time.
+const MAX_PPM: f64 = 1_000.0;
 
 impl Retimer {
     pub(super) fn new(rate: SampleRate) -> Self {
         let (drift, stretcher) = (DriftEstimator::new(), Stretcher::new(rate));
-        Self { rate, drift, stretcher, taken_out: 0 }
+        Self { rate, drift, stretcher, due: 0.0, counted: None }
     }
 
     /// Takes note of a packet: when it arrived since the call's start, and its time by the sender's
@@ -46,21 +53,21 @@ impl Retimer {
     /// many samples: below 0 where some were taken out. `media` is its time as for
     /// [`Self::arrived`].
     pub(super) fn retime(&mut self, media: Duration, samples: &mut Vec<i16>) -> i64 {
-        let due = self.due(media);
-        let Ok(amount) = usize::try_from(due.unsigned_abs()) else { return 0 };
+        self.count(media);
+        let amount = self.due.abs() as usize;
         if amount < self.samples_in(DUE) {
             self.stretcher.pass(samples);
             return 0;
         }
         let effort =
             if amount < self.samples_in(OVERDUE) { Effort::WhereSimilar } else { Effort::Always };
-        let change = if due > 0 {
+        let change = if self.due > 0.0 {
             -self.stretcher.shorten(samples, amount, effort).cast_signed()
         } else {
             self.stretcher.lengthen(samples, amount, effort).cast_signed()
         };
         let change = change as i64;
-        self.taken_out -= change;
+        self.due += change as f64;
         change
     }
 
@@ -69,17 +76,20 @@ impl Retimer {
         self.stretcher.pass(samples);
     }
 
-    /// The next packet begins another timeline of the sender.
+    /// The next packet begins another timeline of the sender. What is due stays due.
     pub(super) fn restart(&mut self) {
         self.drift.restart();
-        self.taken_out = 0;
+        self.counted = None;
     }
 
-    /// Samples by which the sender's clock has gained on ours and that are still in.
-    fn due(&self, media: Duration) -> i64 {
-        let Some(ppm) = self.drift.ppm() else { return 0 };
-        let gained = ppm * 1e-6 * media.as_secs_f64() * f64::from(self.rate.hz());
-        gained as i64 - self.taken_out
+    /// Counts what the clock has gained up to `media`: what came before it was known all at once,
+    /// from then on by what it is at each time, so that a better estimate does not change the past.
+    fn count(&mut self, media: Duration) {
+        let counted = *self.counted.get_or_insert(media);
+        let Some(ppm) = self.drift.ppm().filter(|ppm| ppm.abs() <= MAX_PPM) else { return };
+        let passed = media.saturating_sub(counted);
+        self.due += ppm * 1e-6 * passed.as_secs_f64() * f64::from(self.rate.hz());
+        self.counted = Some(media.max(counted));
     }
 
     fn samples_in(&self, span: Duration) -> usize {

@@ -1,10 +1,10 @@
 use std::time::{Duration, Instant};
 
-use super::jitter::{Arrival, JitterBuffer, Packet, Patience, Popped};
+use super::jitter::{Arrival, JitterBuffer, Packet, Popped};
 use super::reception::Observer;
 use super::repair::Repair;
 use super::retimer::Retimer;
-use super::timeline::Before;
+use super::timeline::{Before, Jump};
 use super::{CallStats, MediaSettings, Reception, Rejected, Timeline, Uplink};
 use crate::audio::{AudioFrame, MediaFormat, Origin, Position, Ptime, SampleRate};
 use crate::dsp::opus::Recovery;
@@ -24,11 +24,14 @@ const NOISE_LAG: Duration = Duration::from_millis(40);
 /// Comfort noise that is so late is not made any more: nobody heard the pause as it passed.
 const NOISE_TOO_LATE: Duration = Duration::from_secs(1);
 
-/// The shortest packets for which the whole window of late ones is remembered.
-const SHORTEST_PACKET: Duration = Duration::from_millis(10);
+/// Most that is made up for one hole, in whole frames. The rest of a longer hole stays a gap.
+const MAX_CONCEALED: Duration = Duration::from_millis(200);
 
-/// Most frames made up for one hole: 200 ms at 20 ms. The rest of a longer hole stays a gap.
-const MAX_CONCEALED: u64 = 10;
+/// Most noise that is made up at once, between the noise of a pause and the speech behind it.
+const MAX_PADDING: Duration = Duration::from_millis(200);
+
+/// A timestamp that is off by more against its arrival than the one before is no jitter.
+const LEAP_NS: u64 = 10_000_000_000;
 
 /// One stream's packets → frames in their place.
 #[derive(Debug)]
@@ -47,8 +50,12 @@ pub(super) struct RtpUplink {
     repair: Repair,
     retimer: Retimer,
     observer: Observer,
-    /// Where the sender's present timeline began.
-    first_ts: Option<ExtTs>,
+    /// A timestamp, and the sender's time there.
+    clock: Option<(ExtTs, Duration)>,
+    /// The sender's time behind the latest packet.
+    clock_end: Duration,
+    /// Arrival less the sender's time, of the latest packet that was observed, in nanoseconds.
+    observed_ns: Option<i128>,
     /// What lies between the latest packet of audio and the next one.
     before: Before,
     /// Samples from a packet's position to its arrival, of the latest one: comfort noise keeps that
@@ -59,6 +66,9 @@ pub(super) struct RtpUplink {
     /// Samples of the frame in hand.
     samples: Vec<i16>,
     ready: Option<Ready>,
+    /// Noise that goes out before that frame: where it lies, and how many samples.
+    padding: Option<(Position, usize)>,
+    padding_samples: Vec<i16>,
     concealed_frames_due: u64,
     /// The packet that is next lies right behind the frames that are due: its redundancy is for the
     /// last of them.
@@ -101,19 +111,23 @@ impl RtpUplink {
             seq: SeqExtender::new(),
             first_seq: None,
             ts: TsExtender::new(),
-            jitter: jitter_buffer(settings, epoch),
+            jitter: settings.jitter_buffer(epoch),
             timeline: Timeline::new(rate, format.clock_rate(), epoch),
             late_window: rate.samples_in(settings.late_window),
             wake: None,
             repair: Repair::new(format, rate, seed),
             retimer: Retimer::new(rate),
             observer: Observer::default(),
-            first_ts: None,
+            clock: None,
+            clock_end: Duration::ZERO,
+            observed_ns: None,
             before: Before::Something,
             transit: 0,
             noise: false,
             samples: Vec::new(),
             ready: None,
+            padding: None,
+            padding_samples: Vec::new(),
             concealed_frames_due: 0,
             hole_is_filled: false,
             frame_samples: 0,
@@ -142,15 +156,28 @@ impl RtpUplink {
                 if self.use_late(now, &packet, stats) && seq >= first {
                     stats.packets_lost = stats.packets_lost.saturating_sub(1);
                 }
+                return;
             }
             Arrival::Duplicate => return stats.rejected.count(Rejected::Duplicate),
             Arrival::TooOld => return stats.rejected.count(Rejected::TooLate),
             Arrival::Overflow => return stats.rejected.count(Rejected::Overflow),
         }
+        // All packets of an event carry its first timestamp.
+        if payload_type.value() != TELEPHONE_EVENT {
+            self.observe(now, ts);
+        }
+    }
+
+    fn observe(&mut self, now: Instant, ts: ExtTs) {
         let arrival = now.saturating_duration_since(self.epoch);
         let media = self.media_time(ts);
-        self.observer.arrived(arrival, media);
-        self.retimer.arrived(arrival, media);
+        let nanos = |span: Duration| i128::try_from(span.as_nanos()).unwrap_or(i128::MAX);
+        let transit = nanos(arrival).saturating_sub(nanos(media));
+        let leapt = |last: i128| transit.abs_diff(last) > u128::from(LEAP_NS);
+        if !self.observed_ns.replace(transit).is_some_and(leapt) {
+            self.observer.arrived(arrival, media);
+            self.retimer.arrived(arrival, media);
+        }
     }
 
     /// Makes sure that there is a frame to [take](Self::take); false where there is none now.
@@ -171,12 +198,22 @@ impl RtpUplink {
     /// Whether comfort noise has to be put out by now, where nothing else is.
     pub(super) fn noise_is_due(&mut self, now: Instant) -> bool {
         let Some(due) = self.noise_due().filter(|due| *due <= now) else { return false };
-        self.noise = now.saturating_duration_since(due) < NOISE_TOO_LATE;
-        self.noise
+        if now.saturating_duration_since(due) >= NOISE_TOO_LATE {
+            let behind = self.transit + self.rate.samples_in(NOISE_LAG);
+            self.timeline.skip_to(Position(self.timeline.arrival(now).saturating_sub(behind)));
+        }
+        true
     }
 
     /// The frame that is there; the next one of comfort noise where there is none.
     pub(super) fn take(&mut self, stats: &mut CallStats) -> Uplink<'_> {
+        if let Some((position, count)) = self.padding.take() {
+            let samples = &mut self.padding_samples;
+            samples.resize(count, 0);
+            self.repair.fill_with_noise(samples);
+            let origin = Origin::ComfortNoise;
+            return Uplink::Frame(AudioFrame { samples, rate: self.rate, position, origin });
+        }
         let (position, origin, late) = match self.ready.take() {
             Some(Ready { position, origin, late }) => (position, origin, late),
             None if self.concealed_frames_due > 0 => {
@@ -212,7 +249,10 @@ impl RtpUplink {
         self.jitter.restart();
         self.timeline.restart();
         self.repair.reset();
-        self.first_ts = None;
+        self.retimer.restart();
+        self.observer.restart();
+        self.clock = None;
+        self.observed_ns = None;
         self.before = Before::Something;
         self.noise = false;
     }
@@ -230,13 +270,17 @@ impl RtpUplink {
             COMFORT_NOISE => match ComfortNoisePayload::parse(payload) {
                 Ok(noise) => {
                     self.repair.set_noise(noise);
-                    self.noise = true;
                     self.before = Before::Noise;
-                    self.timeline.pause();
+                    self.timeline.pause(ts);
+                    // Before the first packet of audio nothing has a place.
+                    if let Some(position) = self.timeline.position_of(ts) {
+                        self.transit = self.timeline.arrival(now).saturating_sub(position.0);
+                        self.noise = true;
+                    }
                 }
                 Err(_) => stats.rejected.count(Rejected::PayloadSize),
             },
-            TELEPHONE_EVENT => self.before = Before::Something,
+            TELEPHONE_EVENT => self.not_only_audio(),
             _ => self.use_audio(now, ts, payload, stats),
         }
     }
@@ -258,16 +302,26 @@ impl RtpUplink {
             stats.frames_concealed += 1;
             origin = Origin::Concealed;
         }
-        self.noise = false;
         self.frame_samples = self.samples.len();
         let before = std::mem::replace(&mut self.before, Before::Nothing);
+        let end = self.timeline.end();
         let place = self.timeline.place(now, ts, self.frame_samples, before);
-        stats.timestamp_jumps += u64::from(place.jumped);
-        if place.jumped || self.first_ts.is_none() {
-            self.first_ts = Some(ts);
+        let gap = place.position.0 - end.0;
+        let is_short = (1..=self.rate.samples_in(MAX_PADDING)).contains(&gap);
+        if std::mem::replace(&mut self.noise, false) && is_short {
+            self.padding = Some((end, gap as usize));
+        }
+        stats.timestamp_jumps += u64::from(place.jump != Jump::None);
+        if place.jump != Jump::None || self.clock.is_none() {
+            // The sender's clock went on, whatever its timestamps did.
+            self.clock = Some((ts, self.clock_end));
+            self.observed_ns = None;
+        }
+        if place.jump == Jump::Anew {
             self.retimer.restart();
             self.observer.restart();
         }
+        self.clock_end = self.media_time(ts) + self.rate.duration_of(self.frame_samples as u64);
         self.transit = self.timeline.arrival(now).saturating_sub(place.position.0);
         let change = self.retimer.retime(self.media_time(ts), &mut self.samples);
         if change == 0 {
@@ -313,12 +367,14 @@ impl RtpUplink {
             Popped::Hole { packets, until } => {
                 stats.packets_lost += packets;
                 self.observer.gave_up(packets);
-                self.before = Before::Something;
+                self.not_only_audio();
                 self.noise = false;
                 let frame = self.frame_samples.max(1) as u64;
                 let gap = self.timeline.gap_before(until);
                 let missing = packets.min(gap / frame);
-                self.concealed_frames_due = missing.min(MAX_CONCEALED);
+                let most = (self.rate.samples_in(MAX_CONCEALED) / frame).max(1);
+                let may = if self.timeline.is_flooded(now) { 0 } else { most };
+                self.concealed_frames_due = missing.min(may);
                 self.hole_is_filled = gap - self.concealed_frames_due * frame < frame;
                 true
             }
@@ -355,20 +411,26 @@ impl RtpUplink {
 
     /// When comfort noise has to take the place of the next frame, in a pause.
     fn noise_due(&self) -> Option<Instant> {
-        let due = self.noise.then(|| self.timeline.end().0 + self.transit)?;
+        // What waits behind a hole was sent after the pause.
+        let is_pause = self.noise && self.jitter.waiting() == 0;
+        let due = is_pause.then(|| self.timeline.end().0 + self.transit)?;
         Some(self.epoch + self.rate.duration_of(due) + NOISE_LAG)
     }
 
-    /// A packet's time by the sender's clock, since its present timeline began.
+    /// A packet's time by the sender's clock.
     fn media_time(&self, ts: ExtTs) -> Duration {
-        let ticks = self.first_ts.map_or(0, |first| ts.0.saturating_sub(first.0));
-        self.format.clock_rate().duration_of(ticks)
+        let Some((at, time)) = self.clock else { return Duration::ZERO };
+        let clock = self.format.clock_rate();
+        match ts.0.checked_sub(at.0) {
+            Some(ticks) => time.saturating_add(clock.duration_of(ticks)),
+            None => time.saturating_sub(clock.duration_of(at.0 - ts.0)),
+        }
     }
-}
 
-fn jitter_buffer(settings: &MediaSettings, epoch: Instant) -> JitterBuffer {
-    let remembered = settings.late_window.as_millis() / SHORTEST_PACKET.as_millis();
-    let remembered = usize::try_from(remembered).unwrap_or(usize::MAX);
-    let patience = Patience::new(settings.jitter_min, settings.jitter_max);
-    JitterBuffer::new(settings.jitter_capacity_packets, remembered, patience, epoch)
+    /// Something that is no audio lies before the next packet of audio.
+    fn not_only_audio(&mut self) {
+        if self.before == Before::Nothing {
+            self.before = Before::Something;
+        }
+    }
 }

@@ -1,9 +1,13 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::jitter::{JitterBuffer, Patience};
 use crate::audio::{MediaFormat, SampleRate};
 use crate::dsp::opus;
+
+/// The shortest packets for which the whole window of late ones is remembered.
+const SHORTEST_PACKET: Duration = Duration::from_millis(10);
 
 /// What goes out over RTP while there is nothing to play.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -97,6 +101,16 @@ impl MediaSettings {
             MediaFormat::Opus => self.opus.rate,
             other => other.sample_rate(),
         }
+    }
+}
+
+impl MediaSettings {
+    /// A jitter buffer for a call that began at `epoch`.
+    pub(super) fn jitter_buffer(&self, epoch: Instant) -> JitterBuffer {
+        let remembered = self.late_window.as_millis() / SHORTEST_PACKET.as_millis();
+        let remembered = usize::try_from(remembered).unwrap_or(usize::MAX);
+        let patience = Patience::new(self.jitter_min, self.jitter_max);
+        JitterBuffer::new(self.jitter_capacity_packets, remembered, patience, epoch)
     }
 }
 

@@ -4,8 +4,8 @@ use crate::wire::{Seq, Ssrc};
 const MAX_DROPOUT: i16 = 3000;
 
 /// Largest step back of a sequence number within one stream. RFC 3550 A.1 has 100
-/// (`MAX_MISORDER`); ours is what the jitter buffer remembers of the past, so that late packets
-/// are known for what they are.
+/// (`MAX_MISORDER`); ours is what the jitter buffer remembers of the past by default, so that late
+/// packets are known for what they are.
 const MAX_MISORDER: i16 = 256;
 
 /// Locks a leg to one SSRC and one run of sequence numbers, and follows a change of either.

@@ -24,19 +24,33 @@ pub struct Timeline {
     rate: SampleRate,
     clock: ClockRate,
     epoch: Instant,
-    base: Option<Mapping>,
-    /// What mapped the timestamps before this one, until a frame was made longer or shorter.
-    before: Option<(ExtTs, Mapping)>,
-    /// How much too late `base` has packets lie, for what was made up before them was too long.
+    /// The present mapping first, then those before it: for packets that come late.
+    mappings: [Option<Mapping>; MAPPINGS],
+    /// How much too late the present one has packets lie, for what was made up before them was too
+    /// long.
     late_by: u64,
     end: Position,
 }
 
-/// A timestamp's position, from which others are counted.
+/// Mappings that are remembered.
+const MAPPINGS: usize = 8;
+
+/// The position of the first timestamp that it holds for, from which others are counted.
 #[derive(Clone, Copy, Debug)]
 struct Mapping {
     ts: ExtTs,
     position: Position,
+}
+
+/// Whether a packet's timestamp followed from those before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Jump {
+    /// It did, or it is the first.
+    None,
+    /// It was off by so little that the packet lies right behind the one before.
+    Bridged,
+    /// The packet lies where it arrived.
+    Anew,
 }
 
 /// What lies between a packet and the one before it in the stream.
@@ -55,15 +69,15 @@ pub enum Before {
 pub struct Place {
     /// Position of its first sample.
     pub position: Position,
-    /// Its timestamp did not follow from the ones before.
-    pub jumped: bool,
+    /// Whether its timestamp followed from the ones before.
+    pub jump: Jump,
 }
 
 impl Timeline {
     /// A timeline whose zero is `epoch`.
     #[must_use]
     pub fn new(rate: SampleRate, clock: ClockRate, epoch: Instant) -> Self {
-        Self { rate, clock, epoch, base: None, before: None, late_by: 0, end: Position(0) }
+        Self { rate, clock, epoch, mappings: [None; MAPPINGS], late_by: 0, end: Position(0) }
     }
 
     /// Places a packet of `samples` samples, the next in order, that arrived by `now`.
@@ -71,49 +85,62 @@ impl Timeline {
         let arrival = self.arrival(now);
         let latest = self.latest(arrival);
         let by_timestamp = self.by_timestamp(ts);
-        let expected = self.base.is_some();
         let off = by_timestamp.map_or(u64::MAX, |position| position.0.abs_diff(self.end.0));
         let frame = samples as u64;
         let is_near = off < 2 * frame;
         let overlaps = by_timestamp.is_some_and(|position| position < self.end);
-        let (position, jumped) = match by_timestamp {
-            Some(_) if before == Before::Noise && overlaps && is_near => {
+        let (position, jump) = match by_timestamp {
+            Some(_)
+                if before == Before::Noise && overlaps && off < self.rate.samples_in(MAX_AHEAD) =>
+            {
                 self.late_by += off;
-                (self.end, false)
+                (self.end, Jump::None)
             }
             Some(_)
                 if before == Before::Nothing
                     && is_near
                     && (overlaps || !off.is_multiple_of(frame)) =>
             {
-                (self.end, true)
+                (self.end, Jump::Bridged)
             }
-            Some(position) if (self.end.0..=latest).contains(&position.0) => (position, false),
-            _ => (Position(self.end.0.max(arrival)), expected),
+            Some(position) if (self.end.0..=latest).contains(&position.0) => (position, Jump::None),
+            _ => {
+                self.late_by = 0;
+                let jump = if self.mappings[0].is_some() { Jump::Anew } else { Jump::None };
+                (Position(self.end.0.max(arrival)), jump)
+            }
         };
         if by_timestamp != Some(position) {
             self.map(ts, position);
         }
         self.end = position.plus(samples);
-        Place { position, jumped }
+        Place { position, jump }
     }
 
     /// The packet placed last, of `samples` samples at `ts`, is put out by so many samples longer, or
     /// shorter where that is below 0: what follows lies that much later or earlier.
     pub fn retime(&mut self, ts: ExtTs, samples: usize, change: i64) {
         let ticks = samples as u64 * u64::from(self.clock.hz()) / u64::from(self.rate.hz());
-        let next = ExtTs(ts.0.saturating_add(ticks));
-        self.before = self.base.map(|base| (next, base));
         self.end = Position(self.end.0.saturating_add_signed(change));
-        self.map(next, self.end);
+        self.map(ExtTs(ts.0.saturating_add(ticks)), self.end);
     }
 
-    /// The sender pauses: what was made up too long before is made good in the pause.
-    pub fn pause(&mut self) {
+    /// The sender pauses at `ts`: what was made up too long before is made good in the pause.
+    pub fn pause(&mut self, ts: ExtTs) {
         let late_by = std::mem::take(&mut self.late_by);
-        if let Some(base) = &mut self.base {
-            base.position = Position(base.position.0.saturating_sub(late_by));
+        if let Some(position) = self.by_timestamp(ts).filter(|_| late_by > 0) {
+            self.map(ts, Position(position.0.saturating_sub(late_by)));
         }
+    }
+
+    /// Where the packet with this timestamp would lie; `None` before the first one.
+    pub(super) fn position_of(&self, ts: ExtTs) -> Option<Position> {
+        self.by_timestamp(ts)
+    }
+
+    /// Leaves a gap up to `position`, where that lies ahead.
+    pub(super) fn skip_to(&mut self, position: Position) {
+        self.end = self.end.max(position);
     }
 
     /// Whether the sender is so far ahead of real time that nobody can have spoken it.
@@ -135,10 +162,12 @@ impl Timeline {
     #[must_use]
     pub fn place_late(&self, now: Instant, ts: ExtTs) -> Option<Position> {
         let latest = self.latest(self.arrival(now));
-        let position = match self.before {
-            Some((next, before)) if ts < next => self.by_mapping(before, ts),
-            _ => self.by_timestamp(ts),
-        };
+        let known = || self.mappings.iter().flatten();
+        // What is older than all of them belongs to the oldest.
+        let mapping = known()
+            .find(|mapping| mapping.ts <= ts)
+            .or_else(|| known().min_by_key(|mapping| mapping.ts))?;
+        let position = self.by_mapping(*mapping, ts);
         position.filter(|position| position.0 <= latest)
     }
 
@@ -157,8 +186,7 @@ impl Timeline {
 
     /// Forgets the mapping: the next packet lies where it arrives, behind all before it.
     pub fn restart(&mut self) {
-        self.base = None;
-        self.before = None;
+        self.mappings = [None; MAPPINGS];
         self.late_by = 0;
     }
 
@@ -173,11 +201,12 @@ impl Timeline {
     }
 
     fn map(&mut self, ts: ExtTs, position: Position) {
-        self.base = Some(Mapping { ts, position });
+        self.mappings.rotate_right(1);
+        self.mappings[0] = Some(Mapping { ts, position });
     }
 
     fn by_timestamp(&self, ts: ExtTs) -> Option<Position> {
-        self.by_mapping(self.base?, ts)
+        self.by_mapping(self.mappings[0]?, ts)
     }
 
     fn by_mapping(&self, mapping: Mapping, ts: ExtTs) -> Option<Position> {
@@ -214,9 +243,9 @@ mod tests {
     fn the_first_packet_lies_where_it_arrived_and_the_next_by_timestamp() {
         let (mut timeline, start) = timeline();
         let first = timeline.place(at(start, 100), ExtTs(5_000), 160, Before::Nothing);
-        assert_eq!(first, Place { position: Position(800), jumped: false });
+        assert_eq!(first, Place { position: Position(800), jump: Jump::None });
         let second = timeline.place(at(start, 137), ExtTs(5_160), 160, Before::Nothing);
-        assert_eq!(second, Place { position: Position(960), jumped: false });
+        assert_eq!(second, Place { position: Position(960), jump: Jump::None });
     }
 
     #[test]
@@ -224,7 +253,7 @@ mod tests {
         let (mut timeline, start) = timeline();
         timeline.place(start, ExtTs(0), 160, Before::Nothing);
         let after = timeline.place(at(start, 2_000), ExtTs(16_000), 160, Before::Nothing);
-        assert_eq!(after, Place { position: Position(16_000), jumped: false });
+        assert_eq!(after, Place { position: Position(16_000), jump: Jump::None });
     }
 
     #[test]
@@ -235,7 +264,7 @@ mod tests {
         }
         for n in 10..100 {
             let place = timeline.place(at(start, 2_000), ExtTs(160 * n), 160, Before::Nothing);
-            assert_eq!(place, Place { position: Position(160 * n), jumped: false });
+            assert_eq!(place, Place { position: Position(160 * n), jump: Jump::None });
         }
     }
 
@@ -245,9 +274,9 @@ mod tests {
             let (mut timeline, start) = timeline();
             timeline.place(start, ExtTs(1_000_000), 160, Before::Nothing);
             let place = timeline.place(at(start, 20), wild, 160, Before::Nothing);
-            assert_eq!(place, Place { position: Position(160), jumped: true });
+            assert_eq!(place, Place { position: Position(160), jump: Jump::Anew });
             let next = timeline.place(at(start, 40), ExtTs(wild.0 + 160), 160, Before::Nothing);
-            assert_eq!(next, Place { position: Position(320), jumped: false });
+            assert_eq!(next, Place { position: Position(320), jump: Jump::None });
         }
     }
 
@@ -257,10 +286,8 @@ mod tests {
         // 1 % fast for ten minutes: 6 s ahead of real time in the end.
         for n in 0..30_000_u64 {
             let now = start + Duration::from_micros(n * 19_800);
-            assert!(
-                !timeline.place(now, ExtTs(n * 160), 160, Before::Nothing).jumped,
-                "packet {n}"
-            );
+            let place = timeline.place(now, ExtTs(n * 160), 160, Before::Nothing);
+            assert_eq!(place.jump, Jump::None, "packet {n}");
         }
     }
 
@@ -287,16 +314,16 @@ mod tests {
             timeline.place(at(start, 1_000), ExtTs(100_000), 160, Before::Nothing);
             let ts = ExtTs(100_160_u64.saturating_add_signed(off));
             let place = timeline.place(at(start, 1_060), ts, 160, Before::Nothing);
-            assert_eq!(place, Place { position: Position(8_160), jumped: true }, "{off}");
+            assert_eq!(place, Place { position: Position(8_160), jump: Jump::Bridged }, "{off}");
             let next = timeline.place(at(start, 1_080), ExtTs(ts.0 + 160), 160, Before::Nothing);
-            assert_eq!(next, Place { position: Position(8_320), jumped: false }, "{off}");
+            assert_eq!(next, Place { position: Position(8_320), jump: Jump::None }, "{off}");
         }
         // A whole packet is a pause, and behind one that is missing there is no telling.
         for (off, before) in [(160, Before::Nothing), (100, Before::Something)] {
             let (mut timeline, start) = timeline();
             timeline.place(start, ExtTs(100_000), 160, Before::Nothing);
             let place = timeline.place(at(start, 60), ExtTs(100_160 + off), 160, before);
-            assert_eq!(place, Place { position: Position(160 + off), jumped: false });
+            assert_eq!(place, Place { position: Position(160 + off), jump: Jump::None });
         }
     }
 
@@ -307,7 +334,7 @@ mod tests {
         timeline.place(at(start, 40), ExtTs(8_320), 160, Before::Something);
         timeline.retime(ExtTs(8_320), 160, -40);
         let next = timeline.place(at(start, 60), ExtTs(8_480), 160, Before::Nothing);
-        assert_eq!(next, Place { position: Position(440), jumped: false });
+        assert_eq!(next, Place { position: Position(440), jump: Jump::None });
         assert_eq!(timeline.place_late(at(start, 60), ExtTs(8_160)), Some(Position(160)));
         assert_eq!(timeline.place_late(at(start, 60), ExtTs(8_480)), Some(Position(440)));
     }
@@ -319,11 +346,11 @@ mod tests {
         // Speech begins again in the middle of the third frame of noise.
         timeline.take(480);
         let place = timeline.place(at(start, 75), ExtTs(560), 160, Before::Noise);
-        assert_eq!(place, Place { position: Position(640), jumped: false });
+        assert_eq!(place, Place { position: Position(640), jump: Jump::None });
         let next = timeline.place(at(start, 95), ExtTs(720), 160, Before::Nothing);
-        assert_eq!(next, Place { position: Position(800), jumped: false });
-        timeline.pause();
+        assert_eq!(next, Place { position: Position(800), jump: Jump::None });
+        timeline.pause(ExtTs(2_000));
         let after = timeline.place(at(start, 500), ExtTs(4_000), 160, Before::Noise);
-        assert_eq!(after, Place { position: Position(4_000), jumped: false });
+        assert_eq!(after, Place { position: Position(4_000), jump: Jump::None });
     }
 }

@@ -11,30 +11,41 @@ const WINDOW: Duration = Duration::from_millis(500);
 const WINDOWS: usize = 8;
 
 /// More than the cushion by this is too much.
-const SLACK: Duration = Duration::from_millis(30);
+const SLACK: Duration = Duration::from_millis(60);
 
 /// From here on it is taken out wherever it is, not only where that is not heard.
-const FAR_TOO_MUCH: Duration = Duration::from_millis(100);
+const FAR_TOO_MUCH: Duration = Duration::from_millis(120);
+
+/// Of the cushion a tick takes one frame before the next one comes, or two.
+const OF_TICKS: Duration = Duration::from_millis(40);
 
 /// Plays audio that comes in real time to the caller, by whatever clock and in whatever bursts.
 ///
 /// It begins behind a cushion of silence, so that what comes a little late leaves no gap. What waits
 /// is then kept at the cushion: after a stall with a burst behind it, or where the source's clock is
 /// faster than ours, frames are made shorter, pitch preserved, until the delay is what it was; where
-/// the clock is slower, longer, before the queue runs empty.
+/// the clock is slower and the cushion has 60 ms or more, longer, before the queue runs empty.
 #[derive(Debug)]
 pub struct LiveFeed {
     rate: SampleRate,
     cushion: Vec<i16>,
     stretcher: Stretcher,
     frame: Vec<i16>,
-    /// Least that waited when a frame came: in the window at work, and in the ones before.
+    /// Least and most that waited when a frame came: in the window at work, and in the ones before.
     lowest: usize,
-    windows: [usize; WINDOWS],
+    highest: usize,
+    windows: [Levels; WINDOWS],
     /// How many of them there are since the cushion was queued.
     known: usize,
     /// Samples fed in the window at work.
     fed: usize,
+}
+
+/// What waited when frames came, in one window.
+#[derive(Clone, Copy, Debug, Default)]
+struct Levels {
+    lowest: usize,
+    highest: usize,
 }
 
 impl LiveFeed {
@@ -47,7 +58,8 @@ impl LiveFeed {
             stretcher: Stretcher::new(rate),
             frame: Vec::new(),
             lowest: usize::MAX,
-            windows: [0; WINDOWS],
+            highest: 0,
+            windows: [Levels::default(); WINDOWS],
             known: 0,
             fed: 0,
         }
@@ -80,12 +92,13 @@ impl LiveFeed {
 
     fn look(&mut self, waiting: usize, samples: usize) {
         self.lowest = self.lowest.min(waiting);
+        self.highest = self.highest.max(waiting);
         self.fed += samples;
         if self.fed >= samples_in(self.rate, WINDOW) {
             self.windows.rotate_right(1);
-            self.windows[0] = self.lowest;
+            self.windows[0] = Levels { lowest: self.lowest, highest: self.highest };
             self.known = (self.known + 1).min(WINDOWS);
-            (self.lowest, self.fed) = (usize::MAX, 0);
+            (self.lowest, self.highest, self.fed) = (usize::MAX, 0, 0);
         }
     }
 
@@ -93,28 +106,32 @@ impl LiveFeed {
     fn surplus(&self) -> usize {
         let limit = self.cushion.len() + samples_in(self.rate, SLACK);
         let [latest, before, ..] = self.windows;
-        let lowest = latest.min(before).min(self.lowest);
+        let lowest = latest.lowest.min(before.lowest).min(self.lowest);
         if self.known >= 2 && lowest > limit { lowest - self.cushion.len() } else { 0 }
     }
 
-    /// What is missing to the cushion, where the queue was down to half of it in every one of
-    /// the last four seconds' windows: once is a packet that was late.
+    /// What is missing to the cushion, where little of it was left at every frame of the last four
+    /// seconds: at some it is packets that were late.
     fn lack(&self) -> usize {
-        let highest = self.windows.iter().copied().max().unwrap_or_default();
-        let is_low = self.known == WINDOWS && highest <= self.cushion.len() / 2;
+        let usual = self.cushion.len().saturating_sub(samples_in(self.rate, OF_TICKS));
+        let highest = self.windows.iter().map(|levels| levels.highest).max().unwrap_or_default();
+        let is_low = self.known == WINDOWS && highest <= usual.min(self.cushion.len() / 2);
         if is_low { self.cushion.len() - highest } else { 0 }
     }
 
     /// What waits is now so much more or less than what was seen.
     fn shift(&mut self, shifted: impl Fn(usize) -> usize) {
-        self.windows.iter_mut().for_each(|level| *level = shifted(*level));
+        for Levels { lowest, highest } in &mut self.windows {
+            (*lowest, *highest) = (shifted(*lowest), shifted(*highest));
+        }
+        self.highest = shifted(self.highest);
         if self.lowest != usize::MAX {
             self.lowest = shifted(self.lowest);
         }
     }
 
     fn look_anew(&mut self) {
-        (self.lowest, self.known, self.fed) = (usize::MAX, 0, 0);
+        (self.lowest, self.highest, self.known, self.fed) = (usize::MAX, 0, 0, 0);
     }
 }
 
@@ -131,6 +148,8 @@ mod tests {
 
     const RATE: SampleRate = SampleRate::HZ_8000;
     const CUSHION: Duration = Duration::from_millis(40);
+    /// Enough to be kept beside a slower clock.
+    const LARGE_CUSHION: Duration = Duration::from_millis(100);
 
     struct Rig {
         feed: LiveFeed,
@@ -140,9 +159,9 @@ mod tests {
     }
 
     impl Rig {
-        fn new() -> Self {
+        fn new(cushion: Duration) -> Self {
             Self {
-                feed: LiveFeed::new(RATE, CUSHION),
+                feed: LiveFeed::new(RATE, cushion),
                 playout: Playout::new(RATE, Ptime::MS_20, Duration::from_secs(60)),
                 source: Sine::new(200.0, RATE, 0.25),
                 heard: Vec::new(),
@@ -173,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_steady_source_is_played_as_it_is_behind_the_cushion() {
-        let mut rig = Rig::new();
+        let mut rig = Rig::new(CUSHION);
         for _ in 0..1_000 {
             rig.frame();
             rig.tick();
@@ -186,7 +205,7 @@ mod tests {
 
     #[test]
     fn half_a_second_that_comes_in_a_burst_leaves_no_delay_behind() {
-        let mut rig = Rig::new();
+        let mut rig = Rig::new(CUSHION);
         for _ in 0..100 {
             rig.frame();
             rig.tick();
@@ -195,7 +214,7 @@ mod tests {
         (0..25).for_each(|_| rig.frame());
         assert!(rig.queued_ms() >= 500);
         let mut steps = 0;
-        while rig.queued_ms() > 70 {
+        while rig.queued_ms() > 120 {
             rig.frame();
             rig.tick();
             steps += 1;
@@ -205,7 +224,7 @@ mod tests {
         for _ in 0..500 {
             rig.frame();
             rig.tick();
-            assert!((20..=90).contains(&rig.queued_ms()), "{} ms", rig.queued_ms());
+            assert!((20..=120).contains(&rig.queued_ms()), "{} ms", rig.queued_ms());
         }
         let silent = rig.heard.chunks(80).filter(|ms10| ms10.iter().all(|&s| s == 0)).count();
         // The stall, less what had been queued, and two cushions.
@@ -216,7 +235,7 @@ mod tests {
     fn a_source_by_another_clock_neither_grows_nor_runs_dry() {
         // One frame in 500 too many or too few: 2,000 ppm, for ten minutes.
         for extra in [true, false] {
-            let mut rig = Rig::new();
+            let mut rig = Rig::new(LARGE_CUSHION);
             let mut gaps = 0;
             for n in 1..=30_000 {
                 if extra || n % 500 != 0 {
@@ -227,7 +246,7 @@ mod tests {
                 }
                 rig.tick();
                 gaps += usize::from(rig.playout.queued() == 0);
-                assert!(rig.queued_ms() <= 110, "{} ms after {n} frames", rig.queued_ms());
+                assert!(rig.queued_ms() <= 240, "{} ms after {n} frames", rig.queued_ms());
             }
             assert_eq!(gaps, 0, "extra: {extra}");
         }
@@ -235,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_single_late_frame_changes_nothing() {
-        let mut rig = Rig::new();
+        let mut rig = Rig::new(CUSHION);
         for n in 0..2_000 {
             if n % 100 != 50 {
                 rig.frame();

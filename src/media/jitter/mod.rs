@@ -11,7 +11,7 @@ mod store;
 
 use std::time::{Duration, Instant};
 
-pub use patience::Patience;
+pub use patience::{GaveUp, Patience};
 pub use store::{Overflow, Packet, Store, Stored};
 
 use self::history::{History, Seen};
@@ -85,6 +85,7 @@ struct GivenUp {
     packets: u64,
     /// When the first packet behind it came.
     overtaken: Instant,
+    counted: GaveUp,
 }
 
 impl JitterBuffer {
@@ -96,7 +97,8 @@ impl JitterBuffer {
     #[must_use]
     pub fn new(capacity: usize, remembered: usize, patience: Patience, now: Instant) -> Self {
         let (history, store) = (History::new(remembered), Store::new(capacity));
-        let none = GivenUp { first: ExtSeq(0), packets: 0, overtaken: now };
+        let counted = GaveUp::default();
+        let none = GivenUp { first: ExtSeq(0), packets: 0, overtaken: now, counted };
         Self {
             next: None,
             history,
@@ -164,9 +166,9 @@ impl JitterBuffer {
         let packets = first.seq.0 - next.0;
         let hole = Popped::Hole { packets, until: first.ts };
         self.next = Some(first.seq);
-        self.patience.gave_up(now, packets);
+        let counted = self.patience.gave_up(now, packets);
         self.latest_given_up = (self.latest_given_up + 1) % GIVEN_UP;
-        self.given_up[self.latest_given_up] = GivenUp { first: next, packets, overtaken };
+        self.given_up[self.latest_given_up] = GivenUp { first: next, packets, overtaken, counted };
         hole
     }
 
@@ -219,7 +221,7 @@ impl JitterBuffer {
         let is_of = |hole: &&GivenUp| hole.first <= seq && seq.0 - hole.first.0 < hole.packets;
         if let Some(hole) = self.given_up.iter().find(is_of) {
             let lateness = now.saturating_duration_since(hole.overtaken);
-            self.patience.was_not_lost();
+            self.patience.was_not_lost(hole.counted);
             self.patience.came(now, lateness);
         }
     }

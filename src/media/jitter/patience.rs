@@ -47,8 +47,19 @@ pub struct Patience {
     max: Duration,
     memories: [Memory; FORGETTING.len()],
     wait: Duration,
+    /// Packets that came or did not, so far.
+    events: u32,
     /// Until when the memories have forgotten by time.
     at: Option<Instant>,
+}
+
+/// A hole as it was counted, for packets of it that come after all.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct GaveUp {
+    /// Events up to it.
+    events: u32,
+    /// What each of its packets weighed.
+    weight: f32,
 }
 
 #[derive(Clone, Debug)]
@@ -69,7 +80,8 @@ impl Patience {
     pub fn new(min: Duration, max: Duration) -> Self {
         let memory = |forgetting| Memory { forgetting, came: [0.0; BUCKETS], lost: 0.0 };
         let memories = FORGETTING.map(memory);
-        let mut patience = Self { min: min.min(max), max, memories, wait: max, at: None };
+        let mut patience =
+            Self { min: min.min(max), max, memories, wait: max, events: 0, at: None };
         patience.decide();
         patience
     }
@@ -92,9 +104,9 @@ impl Patience {
     /// A missing packet came, so much later than one that was sent after it.
     pub fn came(&mut self, now: Instant, lateness: Duration) {
         self.forget(now);
+        self.age();
         let bucket = usize::try_from(lateness.as_millis() / u128::from(BUCKET_MS));
         for memory in &mut self.memories {
-            memory.age();
             match bucket.ok().and_then(|bucket| memory.came.get_mut(bucket)) {
                 Some(weight) => *weight += 1.0,
                 // Nobody would have waited for it.
@@ -105,23 +117,30 @@ impl Patience {
     }
 
     /// So many packets were given up.
-    pub fn gave_up(&mut self, now: Instant, packets: u64) {
+    pub fn gave_up(&mut self, now: Instant, packets: u64) -> GaveUp {
         self.forget(now);
-        for memory in &mut self.memories {
-            // More would change nothing: they are one event of the network.
-            for _ in 0..packets.min(5) {
-                memory.age();
-                memory.lost += 1.0;
-            }
+        // More would change nothing: they are one event of the network.
+        let counted = packets.min(5);
+        for _ in 0..counted {
+            self.age();
+            self.memories.iter_mut().for_each(|memory| memory.lost += 1.0);
         }
         self.decide();
+        GaveUp { events: self.events, weight: counted as f32 / packets.max(1) as f32 }
     }
 
-    /// A packet that was given up came after all. [`Self::came`] is to be told, too, where it is
-    /// known how late that was.
-    pub fn was_not_lost(&mut self) {
+    fn age(&mut self) {
+        self.events = self.events.wrapping_add(1);
+        self.memories.iter_mut().for_each(|memory| memory.scale(memory.forgetting));
+    }
+
+    /// A packet that was given up came after all; `since` is what [`Self::gave_up`] answered. Tell
+    /// [`Self::came`], too.
+    pub fn was_not_lost(&mut self, since: GaveUp) {
+        let events = i32::try_from(self.events.wrapping_sub(since.events)).unwrap_or(i32::MAX);
         for memory in &mut self.memories {
-            memory.lost = (memory.lost - 1.0).max(0.0);
+            let left = since.weight * memory.forgetting.powi(events);
+            memory.lost = (memory.lost - left).max(0.0);
         }
     }
 
@@ -145,10 +164,6 @@ impl Patience {
 }
 
 impl Memory {
-    fn age(&mut self) {
-        self.scale(self.forgetting);
-    }
-
     fn scale(&mut self, factor: f32) {
         self.came.iter_mut().for_each(|weight| *weight *= factor);
         self.lost *= factor;
@@ -204,7 +219,9 @@ mod tests {
     #[test]
     fn where_nothing_ever_comes_back_nobody_waits() {
         let mut patience = patience();
-        let end = tell(&mut patience, epoch(), 10, |p, now, _| p.gave_up(now, 1));
+        let end = tell(&mut patience, epoch(), 10, |p, now, _| {
+            p.gave_up(now, 1);
+        });
         // The least that is configured.
         assert_eq!(patience.wait(end), ms(20));
     }
@@ -254,8 +271,8 @@ mod tests {
     fn a_packet_that_was_given_up_and_comes_counts_once() {
         let mut patience = patience();
         let end = tell(&mut patience, epoch(), 30, |p, now, _| {
-            p.gave_up(now, 1);
-            p.was_not_lost();
+            let since = p.gave_up(now, 1);
+            p.was_not_lost(since);
             p.came(now, ms(95));
         });
         assert_eq!(patience.wait(end), ms(100));
