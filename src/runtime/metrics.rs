@@ -60,6 +60,8 @@ pub struct Metrics {
 struct Receptions {
     jitter_seconds: Histogram,
     missing: Histogram,
+    target_delay_seconds: Histogram,
+    drift_ppm: Histogram,
     mos: Histogram,
 }
 
@@ -68,6 +70,8 @@ impl Receptions {
         Self {
             jitter_seconds: Histogram::new([0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2]),
             missing: Histogram::new([0.0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2]),
+            target_delay_seconds: Histogram::new([0.02, 0.04, 0.06, 0.1, 0.15, 0.2, 0.3, 0.5]),
+            drift_ppm: Histogram::new([-200.0, -50.0, -20.0, -5.0, 5.0, 20.0, 50.0, 200.0]),
             mos: Histogram::new([1.5, 2.0, 2.5, 3.0, 3.5, 3.75, 4.0, 4.25, 4.5]),
         }
     }
@@ -134,11 +138,15 @@ impl Metrics {
 
     /// A call is over in which something was received.
     pub(super) fn observe(&self, reception: &Reception) {
-        let Receptions { jitter_seconds, missing, mos } = &self.receptions;
-        jitter_seconds.observe(reception.jitter_ms / 1e3);
-        missing.observe(reception.missing);
+        let receptions = &self.receptions;
+        receptions.jitter_seconds.observe(reception.jitter_ms / 1e3);
+        receptions.missing.observe(reception.missing);
+        receptions.target_delay_seconds.observe(reception.target_delay_ms / 1e3);
+        if let Some(ppm) = reception.drift_ppm {
+            receptions.drift_ppm.observe(ppm);
+        }
         if let Some(score) = reception.mos_cqe {
-            mos.observe(score);
+            receptions.mos.observe(score);
         }
     }
 
@@ -293,10 +301,17 @@ impl Collector for MediaCollector {
             MetricType::Counter,
             &[("room", "engine", totals.panicked)],
         )?;
-        let Receptions { jitter_seconds, missing, mos } = &self.0.receptions;
+        let Receptions { jitter_seconds, missing, target_delay_seconds, drift_ppm, mos } =
+            &self.0.receptions;
         for (name, help, histogram) in [
             ("sidetone_call_jitter_seconds", "Interarrival jitter at a call's end", jitter_seconds),
             ("sidetone_call_missing_ratio", "Share of a call's packets not there in time", missing),
+            (
+                "sidetone_call_target_delay_seconds",
+                "How long packets waited behind a missing one, at a call's end",
+                target_delay_seconds,
+            ),
+            ("sidetone_call_drift_ppm", "How fast a caller's clock was", drift_ppm),
             ("sidetone_call_mos", "A call's mean opinion score by the E-model", mos),
         ] {
             histogram.encode(encoder.encode_descriptor(
@@ -312,4 +327,45 @@ impl Collector for MediaCollector {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use prometheus_client::encoding::text;
+    use prometheus_client::registry::Registry;
+
+    use super::*;
+
+    #[test]
+    fn how_well_each_call_arrived_is_counted_once_where_it_is_known() {
+        let metrics = Arc::new(Metrics::new(1));
+        let rated = Reception {
+            jitter_ms: 7.0,
+            missing: 0.03,
+            mos_cqe: Some(4.1),
+            drift_ppm: Some(-30.0),
+            ..Reception::default()
+        };
+        metrics.observe(&rated);
+        metrics.observe(&Reception { jitter_ms: 30.0, ..Reception::default() });
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(MediaCollector(metrics)));
+        let mut text = String::new();
+        text::encode(&mut text, &registry).unwrap();
+        for line in [
+            "sidetone_call_jitter_seconds_bucket{le=\"0.01\"} 1",
+            "sidetone_call_jitter_seconds_bucket{le=\"0.05\"} 2",
+            "sidetone_call_missing_ratio_bucket{le=\"0.02\"} 1",
+            "sidetone_call_missing_ratio_count 2",
+            "sidetone_call_target_delay_seconds_count 2",
+            "sidetone_call_drift_ppm_bucket{le=\"-20.0\"} 1",
+            "sidetone_call_drift_ppm_count 1",
+            "sidetone_call_mos_bucket{le=\"4.25\"} 1",
+            "sidetone_call_mos_count 1",
+        ] {
+            assert!(text.lines().any(|written| written == line), "{line} in\n{text}");
+        }
+    }
 }
