@@ -1,12 +1,12 @@
 //! Once warm, a call's media path does not allocate: counted, not believed.
 
+#[path = "../benches/common/counting.rs"]
+mod counting;
 #[path = "common/driver.rs"]
 mod driver;
 #[path = "common/emulator.rs"]
 mod emulator;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::path::Path as FilePath;
 use std::sync::Arc;
 use std::thread;
@@ -27,58 +27,13 @@ use sidetone::runtime::recording::Recordings;
 use sidetone::wire::audiosocket::encode_audio;
 use sidetone::wire::rtp;
 
+use counting::{Counting, allocations};
 use driver::speech::{self, speech};
 use driver::{MAX_FRAME_BYTES, SEED, Sender, call, epoch, ms, peer, pipeline, sample};
 use emulator::{Emulator, Loss, Path};
 
-/// Counts what the current thread allocates while it is told to.
-struct Counting;
-
-thread_local! {
-    static COUNTED: Cell<Option<u64>> = const { Cell::new(None) };
-}
-
-fn count_one() {
-    // Where the thread is being torn down, nobody counts.
-    let _ = COUNTED.try_with(|counted| counted.set(counted.get().map(|count| count + 1)));
-}
-
-// SAFETY: every method hands its arguments on to the system's allocator and answers what that
-// answers; counting touches a constant-initialised `Cell` only, which never allocates.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count_one();
-        // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count_one();
-        // SAFETY: the caller keeps the contract of `alloc_zeroed`.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn realloc(&self, old: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count_one();
-        // SAFETY: the caller keeps the contract of `realloc`.
-        unsafe { System.realloc(old, layout, size) }
-    }
-
-    unsafe fn dealloc(&self, old: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps the contract of `dealloc`.
-        unsafe { System.dealloc(old, layout) }
-    }
-}
-
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
-
-/// What `work` allocates on this thread, reallocations included.
-fn allocations(work: impl FnOnce()) -> u64 {
-    COUNTED.set(Some(0));
-    work();
-    COUNTED.replace(None).expect("counting was on")
-}
 
 #[test]
 fn the_counter_catches_every_way_to_allocate() {
