@@ -8,15 +8,29 @@ mod audiosocket;
 mod codecs;
 #[path = "engine/downlink.rs"]
 mod downlink;
+#[path = "engine/drift.rs"]
+mod drift;
 #[path = "common/driver.rs"]
 mod driver;
 #[path = "common/emulator.rs"]
 mod emulator;
+#[path = "../fuzz/jitter_checks.rs"]
+mod jitter_checks;
 #[path = "engine/life.rs"]
 mod life;
 #[path = "engine/long_runs.rs"]
 mod long_runs;
+#[path = "engine/model.rs"]
+mod model;
 #[path = "engine/network.rs"]
 mod network;
+#[path = "engine/pauses.rs"]
+mod pauses;
+#[path = "engine/reception.rs"]
+mod reception;
+#[path = "common/seeds.rs"]
+mod seeds;
+#[path = "engine/statistics.rs"]
+mod statistics;
 #[path = "engine/streams.rs"]
 mod streams;

@@ -19,6 +19,7 @@ mod retimer;
 mod rtp_downlink;
 mod rtp_leg;
 mod rtp_uplink;
+mod sender_clock;
 mod settings;
 mod source;
 mod stats;

@@ -1,5 +1,6 @@
 use std::collections::VecDeque;
 
+use super::jitter::Stored;
 use crate::audio::{MediaFormat, Position, SampleRate};
 use crate::dsp::codec::{CodecError, Decoder};
 use crate::dsp::comfort_noise::ComfortNoise;
@@ -79,6 +80,11 @@ impl Repair {
         join.samples.clear();
         join.samples.extend_from_slice(&self.head);
         self.joins.push_back(join);
+    }
+
+    /// Samples of a packet that waits, where they can be told and are any.
+    pub(super) fn samples_in(&self, packet: &Stored) -> Option<usize> {
+        self.decoder.samples_in(&packet.payload).filter(|samples| *samples > 0)
     }
 
     /// Fills the place of a missing payload. `following` is the one right behind it, where that is

@@ -14,8 +14,9 @@ const OVERDUE: Duration = Duration::from_millis(30);
 /// Keeps audio that was sampled by another clock on ours, frame by frame.
 ///
 /// A sender whose clock is fast sends more than a second of audio in a second. What it gains is
-/// taken out in pieces of 10 ms, and what a slow one loses is put in, where it is not heard: in
-/// silence, else where the voice repeats itself, pitch preserved. At 200 ppm that is once in 50 s.
+/// taken out in pieces of up to 10 ms, and what a slow one loses is put in, where it is not heard: in
+/// silence, else where the voice repeats itself, pitch preserved, a period at a time. At 200 ppm that
+/// is once in 25 to 50 s.
 #[derive(Debug)]
 pub(super) struct Retimer {
     rate: SampleRate,

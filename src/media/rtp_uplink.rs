@@ -4,6 +4,7 @@ use super::jitter::{Arrival, JitterBuffer, Packet, Popped};
 use super::reception::Observer;
 use super::repair::Repair;
 use super::retimer::Retimer;
+use super::sender_clock::SenderClock;
 use super::timeline::{Before, Jump};
 use super::{CallStats, MediaSettings, Reception, Rejected, Timeline, Uplink};
 use crate::audio::{AudioFrame, MediaFormat, Origin, Position, Ptime, SampleRate};
@@ -50,10 +51,7 @@ pub(super) struct RtpUplink {
     repair: Repair,
     retimer: Retimer,
     observer: Observer,
-    /// A timestamp, and the sender's time there.
-    clock: Option<(ExtTs, Duration)>,
-    /// The sender's time behind the latest packet.
-    clock_end: Duration,
+    clock: SenderClock,
     /// Arrival less the sender's time, of the latest packet that was observed, in nanoseconds.
     observed_ns: Option<i128>,
     /// What lies between the latest packet of audio and the next one.
@@ -70,6 +68,8 @@ pub(super) struct RtpUplink {
     padding: Option<(Position, usize)>,
     padding_samples: Vec<i16>,
     concealed_frames_due: u64,
+    /// Length of each of them.
+    hole_frame: usize,
     /// The packet that is next lies right behind the frames that are due: its redundancy is for the
     /// last of them.
     hole_is_filled: bool,
@@ -118,8 +118,7 @@ impl RtpUplink {
             repair: Repair::new(format, rate, seed),
             retimer: Retimer::new(rate),
             observer: Observer::default(),
-            clock: None,
-            clock_end: Duration::ZERO,
+            clock: SenderClock::new(format.clock_rate()),
             observed_ns: None,
             before: Before::Something,
             transit: 0,
@@ -129,6 +128,7 @@ impl RtpUplink {
             padding: None,
             padding_samples: Vec::new(),
             concealed_frames_due: 0,
+            hole_frame: 0,
             hole_is_filled: false,
             frame_samples: 0,
         }
@@ -163,18 +163,21 @@ impl RtpUplink {
             Arrival::Overflow => return stats.rejected.count(Rejected::Overflow),
         }
         // All packets of an event carry its first timestamp.
-        if payload_type.value() != TELEPHONE_EVENT {
+        if payload_type.value() != TELEPHONE_EVENT && self.clock.is_set() {
             self.observe(now, ts);
         }
     }
 
     fn observe(&mut self, now: Instant, ts: ExtTs) {
         let arrival = now.saturating_duration_since(self.epoch);
-        let media = self.media_time(ts);
+        let media = self.clock.time(ts);
         let nanos = |span: Duration| i128::try_from(span.as_nanos()).unwrap_or(i128::MAX);
         let transit = nanos(arrival).saturating_sub(nanos(media));
         let leapt = |last: i128| transit.abs_diff(last) > u128::from(LEAP_NS);
-        if !self.observed_ns.replace(transit).is_some_and(leapt) {
+        if self.observed_ns.replace(transit).is_some_and(leapt) {
+            self.observer.restart();
+            self.retimer.restart();
+        } else {
             self.observer.arrived(arrival, media);
             self.retimer.arrived(arrival, media);
         }
@@ -251,7 +254,7 @@ impl RtpUplink {
         self.repair.reset();
         self.retimer.restart();
         self.observer.restart();
-        self.clock = None;
+        self.clock.restart();
         self.observed_ns = None;
         self.before = Before::Something;
         self.noise = false;
@@ -312,18 +315,17 @@ impl RtpUplink {
             self.padding = Some((end, gap as usize));
         }
         stats.timestamp_jumps += u64::from(place.jump != Jump::None);
-        if place.jump != Jump::None || self.clock.is_none() {
-            // The sender's clock went on, whatever its timestamps did.
-            self.clock = Some((ts, self.clock_end));
+        if place.jump != Jump::None || !self.clock.is_set() {
+            self.clock.set(ts);
             self.observed_ns = None;
         }
         if place.jump == Jump::Anew {
             self.retimer.restart();
             self.observer.restart();
         }
-        self.clock_end = self.media_time(ts) + self.rate.duration_of(self.frame_samples as u64);
+        self.clock.pass(ts, self.rate.duration_of(self.frame_samples as u64));
         self.transit = self.timeline.arrival(now).saturating_sub(place.position.0);
-        let change = self.retimer.retime(self.media_time(ts), &mut self.samples);
+        let change = self.retimer.retime(self.clock.time(ts), &mut self.samples);
         if change == 0 {
             self.repair.placed(place.position);
         } else {
@@ -367,15 +369,8 @@ impl RtpUplink {
             Popped::Hole { packets, until } => {
                 stats.packets_lost += packets;
                 self.observer.gave_up(packets);
-                self.not_only_audio();
                 self.noise = false;
-                let frame = self.frame_samples.max(1) as u64;
-                let gap = self.timeline.gap_before(until);
-                let missing = packets.min(gap / frame);
-                let most = (self.rate.samples_in(MAX_CONCEALED) / frame).max(1);
-                let may = if self.timeline.is_flooded(now) { 0 } else { most };
-                self.concealed_frames_due = missing.min(may);
-                self.hole_is_filled = gap - self.concealed_frames_due * frame < frame;
+                self.look_at_hole(now, packets, until);
                 true
             }
             Popped::Wait(until) => {
@@ -386,11 +381,37 @@ impl RtpUplink {
         }
     }
 
+    /// Finds out how much of a hole is to be made up for, and whether the packet `until` lies right
+    /// behind it.
+    fn look_at_hole(&mut self, now: Instant, packets: u64, until: ExtTs) {
+        let gap = self.timeline.gap_before(until);
+        let usual = self.frame_samples.max(1);
+        // Packets that became shorter, or longer, with the first that is missing.
+        let following = self.jitter.peek().filter(|packet| !is_beside_audio(packet.payload_type));
+        let following = following.and_then(|packet| self.repair.samples_in(packet));
+        let fits = |frame: &usize| gap == packets.saturating_mul(*frame as u64);
+        self.hole_frame = following.filter(|next| !fits(&usual) && fits(next)).unwrap_or(usual);
+        let frame = self.hole_frame as u64;
+        let most = (self.rate.samples_in(MAX_CONCEALED) / frame).max(1);
+        let may = if self.timeline.is_flooded(now) { 0 } else { most };
+        // A timestamp that is off by part of a packet says nothing of how much is missing.
+        let off = gap.abs_diff(packets.saturating_mul(frame));
+        let is_odd = off < 2 * frame && !off.is_multiple_of(frame) && packets <= may;
+        if is_odd && self.before == Before::Nothing {
+            self.concealed_frames_due = packets;
+            self.hole_is_filled = true;
+            return;
+        }
+        self.not_only_audio();
+        self.concealed_frames_due = packets.min(gap / frame).min(may);
+        self.hole_is_filled = gap - self.concealed_frames_due * frame < frame;
+    }
+
     /// Makes up the next frame of a hole, and answers where it lies.
     fn fill_hole(&mut self, stats: &mut CallStats) -> Position {
         self.concealed_frames_due -= 1;
         stats.frames_concealed += 1;
-        self.samples.resize(self.frame_samples, 0);
+        self.samples.resize(self.hole_frame, 0);
         let last = self.concealed_frames_due == 0 && self.hole_is_filled;
         let following =
             self.jitter.peek().filter(|packet| last && !is_beside_audio(packet.payload_type));
@@ -398,7 +419,7 @@ impl RtpUplink {
         let recovery = self.repair.conceal(following, &mut self.samples);
         stats.frames_recovered += u64::from(recovery == Recovery::Redundancy);
         self.retimer.pass(&self.samples);
-        self.timeline.take(self.frame_samples)
+        self.timeline.take(self.samples.len())
     }
 
     /// Makes up the next frame of a pause, and answers where it lies.
@@ -415,16 +436,6 @@ impl RtpUplink {
         let is_pause = self.noise && self.jitter.waiting() == 0;
         let due = is_pause.then(|| self.timeline.end().0 + self.transit)?;
         Some(self.epoch + self.rate.duration_of(due) + NOISE_LAG)
-    }
-
-    /// A packet's time by the sender's clock.
-    fn media_time(&self, ts: ExtTs) -> Duration {
-        let Some((at, time)) = self.clock else { return Duration::ZERO };
-        let clock = self.format.clock_rate();
-        match ts.0.checked_sub(at.0) {
-            Some(ticks) => time.saturating_add(clock.duration_of(ticks)),
-            None => time.saturating_sub(clock.duration_of(at.0 - ts.0)),
-        }
     }
 
     /// Something that is no audio lies before the next packet of audio.

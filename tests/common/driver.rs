@@ -139,7 +139,17 @@ impl Rig {
         settings: MediaSettings,
         script: Script,
     ) -> Self {
-        Self::new(script, true, |epoch, pipeline| {
+        Self::audiosocket_that_keeps(true, rate, settings, script)
+    }
+
+    /// The same where it is chosen whether what the chain sees is kept.
+    pub(crate) fn audiosocket_that_keeps(
+        keeps_frames: bool,
+        rate: Option<SampleRate>,
+        settings: MediaSettings,
+        script: Script,
+    ) -> Self {
+        Self::new(script, keeps_frames, |epoch, pipeline| {
             let info = call(Transport::AudioSocket, rate.map(MediaFormat::Slin));
             Engine::audiosocket(epoch, info, pipeline, settings, MAX_FRAME_BYTES)
         })
