@@ -3,6 +3,14 @@
 //! Virtual time on the audio's side; on the writer's side every wait is for an event or for the
 //! file, with a deadline.
 
+#[path = "common/arrivals.rs"]
+mod arrivals;
+#[path = "common/driver.rs"]
+mod driver;
+#[path = "common/emulator.rs"]
+mod emulator;
+#[path = "recorder/jitter.rs"]
+mod jitter;
 #[path = "recorder/processes.rs"]
 mod processes;
 

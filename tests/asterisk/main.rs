@@ -2,8 +2,14 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![allow(clippy::disallowed_methods, reason = "waits for foreign processes in real time")]
 
+#[path = "../common/arrivals.rs"]
+mod arrivals;
 #[path = "../common/asterisk.rs"]
 mod asterisk;
+#[path = "../common/emulator.rs"]
+mod emulator;
+#[path = "../common/impairment.rs"]
+mod impairment;
 #[path = "../common/sidetone.rs"]
 mod server;
 #[path = "../common/steady.rs"]
@@ -17,6 +23,7 @@ mod forgery;
 mod formats;
 mod hangup;
 mod harness;
+mod jitter;
 mod outage;
 mod recording;
 mod relay;

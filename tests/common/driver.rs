@@ -155,14 +155,37 @@ impl Rig {
         })
     }
 
+    /// A call over RTP through processors of the test's own, whose peer is known from the start.
+    pub(crate) fn rtp_through(
+        format: MediaFormat,
+        settings: MediaSettings,
+        processors: Vec<Arc<dyn ProcessorFactory>>,
+    ) -> Self {
+        let mut rig = Self::through(Arc::default(), processors, |epoch, pipeline| {
+            let info = call(Transport::Rtp, Some(format));
+            Engine::rtp(epoch, info, pipeline, settings, SEED)
+        });
+        rig.input(Duration::ZERO, Input::Command(Command::SetPeer(peer())));
+        rig
+    }
+
     fn new(
         script: Script,
         keeps_frames: bool,
         make: impl FnOnce(Epoch, Pipeline) -> Engine,
     ) -> Self {
-        let (seen, epoch) = (Arc::default(), epoch());
-        let factory = CollectorFactory::new(Arc::clone(&seen), script, keeps_frames);
-        let engine = make(epoch, pipeline(vec![Arc::new(factory)]));
+        let seen = Arc::default();
+        let collector = CollectorFactory::new(Arc::clone(&seen), script, keeps_frames);
+        Self::through(seen, vec![Arc::new(collector)], make)
+    }
+
+    fn through(
+        seen: Arc<Mutex<Seen>>,
+        processors: Vec<Arc<dyn ProcessorFactory>>,
+        make: impl FnOnce(Epoch, Pipeline) -> Engine,
+    ) -> Self {
+        let epoch = epoch();
+        let engine = make(epoch, pipeline(processors));
         let mut rig = Self {
             engine,
             seen,

@@ -44,11 +44,13 @@ pub struct Recorded {
 }
 
 impl Sidetone {
-    /// Starts a server that controls `blocks`, and waits until it listens. `more` is further TOML.
+    /// Starts a server that controls `blocks`, and waits until it listens. `more` is further TOML; a
+    /// section `[rtp]` of its own has to ask for `port = 0`.
     pub fn start(blocks: &[Block<'_>], more: &str) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
+        let rtp = if more.contains("[rtp]") { "" } else { "[rtp]\nport = 0\n" };
         let mut config = format!(
-            "[server]\nshards = 2\ngrace_ms = 300\n[rtp]\nport = 0\n\
+            "[server]\nshards = 2\ngrace_ms = 300\n{rtp}\
              [audiosocket]\nbind = \"127.0.0.1:0\"\n[api]\nbind = \"127.0.0.1:0\"\n\
              [recorder]\ndirectory = {:?}\n{more}\n",
             folder.path().join("recordings")
