@@ -12,6 +12,10 @@ use crate::wire::{AudioSocketError, AudioSocketFrame, FrameDecoder, Kind};
 /// A silence of the peer from which on it is a pause.
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// How long the first frame behind such a silence is held, to see whether others come with it: then
+/// they had been held up. Shorter than the time between frames that are not.
+const LOOK: Duration = Duration::from_millis(10);
+
 /// How far the peer's audio may be ahead of real time before the peer is cut off.
 const MAX_AHEAD: Duration = Duration::from_secs(60);
 
@@ -36,6 +40,10 @@ pub struct AudioSocketLeg {
     samples: Vec<i16>,
     /// `samples` hold a frame that nobody had yet.
     pending: bool,
+    /// Since when that frame is held.
+    held_since: Option<Instant>,
+    /// No frame is held any more.
+    ending: bool,
     format_told: bool,
     mismatch_told: bool,
     closed: bool,
@@ -67,6 +75,8 @@ impl AudioSocketLeg {
             last_frame: epoch,
             samples: Vec::new(),
             pending: false,
+            held_since: None,
+            ending: false,
             format_told: false,
             mismatch_told: false,
             closed: false,
@@ -83,12 +93,15 @@ impl AudioSocketLeg {
     }
 
     pub(super) fn poll(&mut self, now: Instant, stats: &mut CallStats) -> Option<Uplink<'_>> {
-        while !self.closed {
+        while !self.closed || self.pending {
             if let (Some(rate), false) = (self.rate, self.format_told) {
                 self.format_told = true;
                 return Some(Uplink::Format { format: MediaFormat::Slin(rate), rate });
             }
             if self.pending {
+                if self.holds(now) {
+                    return None;
+                }
                 return Some(Uplink::Frame(self.frame(now, stats)));
             }
             match self.step(now, stats) {
@@ -124,8 +137,28 @@ impl AudioSocketLeg {
         open
     }
 
+    /// When [`Self::poll`] has a frame although nothing arrives.
+    pub(super) fn wake(&self) -> Option<Instant> {
+        self.held_since.map(|since| since + LOOK)
+    }
+
+    /// Holds no frame any longer.
+    pub(super) fn release(&mut self) {
+        self.ending = true;
+    }
+
+    /// Whether the frame in hand waits for others.
+    fn holds(&mut self, now: Instant) -> bool {
+        if self.held_since.is_none() && self.end.is_some_and(|end| self.paused(now, end)) {
+            self.held_since = Some(now);
+        }
+        let looks = self.held_since.is_some_and(|since| now < since + LOOK);
+        looks && !self.ending && !self.closed && !self.decoder.is_frame_whole()
+    }
+
     fn frame(&mut self, now: Instant, stats: &mut CallStats) -> AudioFrame<'_> {
         self.pending = false;
+        let now = self.held_since.take().unwrap_or(now);
         stats.packets_received += 1;
         let rate = self.send_rate();
         let arrival = self.arrival(now);

@@ -74,8 +74,9 @@ impl Leg {
 
     /// Lets nothing wait any longer for what is missing before it: [`Self::poll`] has it next.
     pub fn give_up_holes(&mut self) {
-        if let Self::Rtp(leg) = self {
-            leg.give_up_holes();
+        match self {
+            Self::Rtp(leg) => leg.give_up_holes(),
+            Self::AudioSocket(leg) => leg.release(),
         }
     }
 
@@ -91,7 +92,7 @@ impl Leg {
     pub fn wake(&self) -> Option<Instant> {
         match self {
             Self::Rtp(leg) => leg.wake(),
-            Self::AudioSocket(_) => None,
+            Self::AudioSocket(leg) => leg.wake(),
         }
     }
 

@@ -285,3 +285,19 @@ fn a_peer_that_sends_far_faster_than_real_time_is_cut_off() {
     assert_eq!(rig.stats().packets_received, 60 * 50 + 1);
     assert_eq!(rig.stats().rejected.of(Rejected::Overflow), 1);
 }
+
+#[test]
+fn the_first_frame_behind_a_pause_is_not_lost_when_the_call_ends_with_it() {
+    for by_the_peer in [true, false] {
+        let mut rig = Rig::audiosocket(Some(RATE));
+        rig.stream(ms(100), &frame(RATE, 0, 160));
+        rig.stream(ms(2_000), &frame(RATE, 160, 160));
+        if by_the_peer {
+            rig.input(ms(2_005), sidetone::engine::Input::StreamClosed);
+        } else {
+            rig.end(ms(2_005), EndReason::Requested);
+        }
+        let positions: Vec<_> = uplink(&rig).iter().map(|kept| kept.position).collect();
+        assert_eq!(positions, [800, 8 * 2_000], "by the peer: {by_the_peer}");
+    }
+}

@@ -227,17 +227,25 @@ fn a_burst_after_a_stall_is_heard_whole_and_in_place_and_delays_nothing_behind_i
 #[test]
 fn a_burst_after_a_stall_of_audiosocket_delays_nothing_behind_it() {
     let rate = SampleRate::HZ_8000;
-    for stall_ms in [300, 1_000] {
+    // In one piece, or each frame by itself, one soon after the other.
+    for (stall_ms, apart) in [(300, None), (1_000, None), (1_000, Some(300))] {
         let mut rig = Rig::audiosocket(Some(rate));
         let mut frame = Vec::new();
-        let mut held_up = Vec::new();
+        let mut held_up: Vec<u8> = Vec::new();
         for n in 0..500_u64 {
             let samples: Vec<i16> =
                 (160 * n..160 * n + 160).map(|p| sample(MediaFormat::Slin(rate), p)).collect();
             encode_audio(rate, &samples, &mut frame);
             held_up.extend_from_slice(&frame);
             if !(2_000..2_000 + stall_ms).contains(&(20 * n)) {
-                rig.stream(START + ms(20 * n), &held_up);
+                let pieces = match apart {
+                    Some(_) => held_up.chunks(frame.len()).collect(),
+                    None => vec![&held_up[..]],
+                };
+                for (piece, m) in pieces.into_iter().zip(0..) {
+                    let later = Duration::from_micros(m * apart.unwrap_or_default());
+                    rig.stream(START + ms(20 * n) + later, piece);
+                }
                 held_up.clear();
             }
         }
