@@ -138,7 +138,13 @@ impl Engine {
         &self.info
     }
 
-    /// What was counted so far.
+    /// What was counted so far, without how well audio arrived.
+    #[must_use]
+    pub fn counters(&self) -> &CallStats {
+        &self.stats
+    }
+
+    /// What was counted so far, and how well audio arrived.
     #[must_use]
     pub fn stats(&self) -> CallStats {
         CallStats { reception: self.leg.reception(), ..self.stats }

@@ -234,6 +234,8 @@ fn count_rtp(format: MediaFormat, return_format: ReturnFormat, path: Path) -> u6
     let stats = drive.engine.stats();
     assert_eq!(stats.packets_received + stats.rejected.total(), network.statistics().delivered);
     assert_eq!(stats.packets_reordered + stats.packets_late, network.statistics().reordered);
+    let is_beyond = path.reorder > 0.0 && path.reorder_by > MediaSettings::default().jitter_max;
+    assert_eq!(stats.packets_late > 0, is_beyond, "{} packets late", stats.packets_late);
     count
 }
 
@@ -267,7 +269,7 @@ fn a_minute_of_opus_both_ways_allocates_nothing() {
 #[test]
 fn a_minute_of_rtp_with_reordering_loss_and_late_packets_allocates_nothing() {
     let reordered = Path { reorder: 0.01, reorder_by: ms(35), ..Path::IDEAL };
-    let late = Path { reorder_by: ms(110), ..reordered };
+    let late = Path { reorder_by: ms(400), ..reordered };
     let lossy = Path { loss: Loss::Bernoulli { p: 0.01 }, ..reordered };
     for path in [reordered, late, lossy] {
         for format in FORMATS {

@@ -8,10 +8,10 @@
 use std::path::Path;
 
 use sidetone::dsp::g711;
+use sidetone::dsp::random::Random;
 use sidetone::wire::rtp::{self, RtpHeader};
 use sidetone::wire::{PayloadType, RtpTs, Seq, Ssrc};
 
-use crate::emulator::Generator;
 use crate::trace::{PACKET, Sent};
 
 /// Samples after which the places in the floats begin again.
@@ -51,9 +51,9 @@ impl Content {
         let start = packet * PACKET % self.codes.len();
         let mut codes: [u8; PACKET] =
             self.codes[start..start + PACKET].try_into().expect("whole packets");
-        let mut bits = Generator(packet as u64);
+        let mut random = Random(packet as u64);
         for group in codes.chunks_mut(64) {
-            let drawn = bits.next();
+            let drawn = random.bits();
             for (n, code) in group.iter_mut().enumerate() {
                 *code = *code & !1 | (drawn >> n & 1) as u8;
             }

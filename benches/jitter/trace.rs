@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::emulator::{Emulator, Generator, Jitter, Loss, Path};
+use sidetone::dsp::random::Random;
+
+use crate::emulator::{Emulator, Jitter, Loss, Path};
 
 /// Samples of a packet: 20 ms at 8 kHz.
 pub(crate) const PACKET: usize = 160;
@@ -135,10 +137,10 @@ impl Plan {
 
     /// Plays it. The same seed gives the same trace.
     pub(crate) fn play(&self, seed: u64) -> Trace {
-        let mut seeds = Generator(seed);
-        let mut network = Emulator::new(self.path, seeds.next());
-        let mut stalls = Generator(seeds.next());
-        let mut speech = Generator(seeds.next());
+        let mut seeds = Random(seed);
+        let mut network = Emulator::new(self.path, seeds.bits());
+        let mut stalls = Random(seeds.bits());
+        let mut speech = Random(seeds.bits());
         let period = Duration::from_secs_f64(0.02 / (1.0 + self.drift_ppm * 1e-6));
         let mut sent = Vec::new();
         let mut stall_end = Duration::ZERO;
@@ -182,7 +184,7 @@ impl Plan {
 }
 
 /// Packets of a talkspurt, or of a pause: 0.4 to 2.6 s.
-fn spurt(generator: &mut Generator) -> u32 {
+fn spurt(generator: &mut Random) -> u32 {
     20 + (generator.unit() * 110.0) as u32
 }
 

@@ -117,7 +117,7 @@ fn rotation(index: u8) -> (f32, f32) {
 
 /// A random number of mean 0 and variance 1, nearly normal: the sum of the four quarters of 64 bits.
 fn white(random: &mut Random) -> f32 {
-    let bits = random.next();
+    let bits = random.bits();
     let sum: u32 = (0..4).map(|quarter| (bits >> (16 * quarter)) as u32 & 0xffff).sum();
     (sum as f32 - 131_070.0) * (1.0 / VARIANCE.sqrt())
 }

@@ -16,7 +16,7 @@ pub mod g722;
 pub mod l16;
 pub mod level;
 pub mod opus;
-mod random;
+pub mod random;
 pub mod resample;
 pub mod silence;
 pub mod simd;

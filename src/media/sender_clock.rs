@@ -39,7 +39,7 @@ impl SenderClock {
 
     /// The packet at `ts` lasts so long.
     pub(super) fn pass(&mut self, ts: ExtTs, length: Duration) {
-        self.end = self.time(ts) + length;
+        self.end = self.time(ts).saturating_add(length);
     }
 
     /// The next packet begins another stream.

@@ -16,6 +16,9 @@ const SLACK: Duration = Duration::from_millis(60);
 /// From here on it is taken out wherever it is, not only where that is not heard.
 const FAR_TOO_MUCH: Duration = Duration::from_millis(120);
 
+/// Room for a frame that is made longer: of 60 ms, by up to 15. Longer ones allocate once.
+const ROOM: Duration = Duration::from_millis(75);
+
 /// Of the cushion a tick takes one frame before the next one comes, or two.
 const OF_TICKS: Duration = Duration::from_millis(40);
 
@@ -56,7 +59,7 @@ impl LiveFeed {
             rate,
             cushion: vec![0; samples_in(rate, cushion)],
             stretcher: Stretcher::new(rate),
-            frame: Vec::new(),
+            frame: Vec::with_capacity(samples_in(rate, ROOM)),
             lowest: usize::MAX,
             highest: 0,
             windows: [Levels::default(); WINDOWS],
@@ -73,19 +76,22 @@ impl LiveFeed {
             self.look_anew();
         }
         self.look(cx.queued(), samples.len());
+        let (surplus, lack) = (self.surplus(), self.lack());
+        if surplus == 0 && lack == 0 {
+            self.stretcher.pass(samples);
+            cx.play(samples);
+            return;
+        }
         self.frame.clear();
         self.frame.extend_from_slice(samples);
-        let (surplus, lack) = (self.surplus(), self.lack());
         if surplus > 0 {
             let far = surplus >= samples_in(self.rate, FAR_TOO_MUCH);
             let effort = if far { Effort::Always } else { Effort::WhereSimilar };
             let taken = self.stretcher.shorten(&mut self.frame, surplus, effort);
             self.shift(|level| level.saturating_sub(taken));
-        } else if lack > 0 {
+        } else {
             let put_in = self.stretcher.lengthen(&mut self.frame, lack, Effort::WhereSimilar);
             self.shift(|level| level.saturating_add(put_in));
-        } else {
-            self.stretcher.pass(&self.frame);
         }
         cx.play(&self.frame);
     }

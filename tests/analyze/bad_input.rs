@@ -1,9 +1,10 @@
 use std::fs;
 
 use sidetone::audio::MediaFormat;
+use sidetone::dsp::random::Random;
 
 use crate::capture::{Capture, Container, Link};
-use crate::emulator::{Generator, Path};
+use crate::emulator::Path;
 use crate::sender::Sender;
 use crate::support::{Bench, START, alice, analyze, bob, call, capture_all};
 
@@ -84,7 +85,7 @@ fn a_wrong_command_line_gets_code_64_and_what_is_allowed() {
 /// Whatever the bytes are, the program ends by itself, with figures or with an error.
 #[test]
 fn arbitrary_damage_ends_in_figures_or_in_an_error() {
-    let mut generator = Generator(11);
+    let mut generator = Random(11);
     let ng = Container::PcapNg { big_endian: true, resolution: 9, offset_seconds: 0 };
     let mut with_figures = 0;
     for round in 0..60 {
@@ -94,8 +95,8 @@ fn arbitrary_damage_ends_in_figures_or_in_an_error() {
         capture_all(&mut capture, &[(alice(), bob(), &call)]);
         let mut bytes = capture.bytes;
         for _ in 0..1 + round {
-            let place = generator.next() as usize % bytes.len();
-            bytes[place] = (generator.next() & 0xff) as u8;
+            let place = generator.bits() as usize % bytes.len();
+            bytes[place] = (generator.bits() & 0xff) as u8;
         }
         let bench = Bench::new(&bytes);
         let output = bench.run(&["--json", "--wav", "w", "--plot", "p"]);

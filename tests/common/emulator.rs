@@ -11,6 +11,8 @@ use std::collections::BinaryHeap;
 use std::f64::consts::TAU;
 use std::time::Duration;
 
+use sidetone::dsp::random::Random;
+
 /// How packets get lost.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) enum Loss {
@@ -139,10 +141,10 @@ pub(crate) struct Statistics {
 #[derive(Clone, Debug)]
 pub(crate) struct Emulator {
     path: Path,
-    loss: Generator,
-    jitter: Generator,
-    reorder: Generator,
-    duplicate: Generator,
+    loss: Random,
+    jitter: Random,
+    reorder: Random,
+    duplicate: Random,
     bad: bool,
     last_lost: bool,
     last_arrival: Duration,
@@ -167,8 +169,8 @@ struct InFlight {
 impl Emulator {
     /// A network that does what `path` says, the same for the same `seed`.
     pub(crate) fn new(path: Path, seed: u64) -> Self {
-        let mut seeds = Generator(seed);
-        let mut generator = || Generator(seeds.next());
+        let mut seeds = Random(seed);
+        let mut generator = || Random(seeds.bits());
         Self {
             path,
             loss: generator(),
@@ -285,32 +287,5 @@ impl Emulator {
                 Duration::from_secs_f64(seconds.max(0.0))
             }
         }
-    }
-}
-
-/// SplitMix64: G. L. Steele, D. Lea and C. H. Flood, "Fast Splittable Pseudorandom Number
-/// Generators", OOPSLA 2014.
-#[derive(Clone, Debug)]
-pub(crate) struct Generator(pub(crate) u64);
-
-impl Generator {
-    /// The next 64 bits.
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// A number of 0 or more and below 1, in steps of 2^−53.
-    pub(crate) fn unit(&mut self) -> f64 {
-        const STEPS: f64 = 9_007_199_254_740_992.0; // 2^53
-        (self.next() >> 11) as f64 / STEPS
-    }
-
-    /// `true` with probability `p`.
-    pub(crate) fn chance(&mut self, p: f64) -> bool {
-        self.unit() < p
     }
 }

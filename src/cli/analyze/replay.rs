@@ -126,10 +126,10 @@ impl<'a> Replay<'a> {
         // The engine knows payload types as Asterisk numbers them. The second byte is there, and
         // its highest bit is the marker.
         bytes[1] = bytes[1] & 0x80 | self.formats.translate(packet.payload_type(), self.format);
-        let lost = self.engine.stats().packets_lost;
+        let lost = self.engine.counters().packets_lost;
         self.give(at, Input::Datagram { from: self.from, bytes: &bytes });
         self.datagram = bytes;
-        for _ in self.engine.stats().packets_lost..lost {
+        for _ in self.engine.counters().packets_lost..lost {
             self.forget_loss(at, longer);
         }
     }
@@ -176,7 +176,7 @@ impl<'a> Replay<'a> {
 
     fn give(&mut self, at: Duration, input: Input<'_>) {
         self.now = self.now.max(at);
-        let lost = self.engine.stats().packets_lost;
+        let lost = self.engine.counters().packets_lost;
         self.engine.handle_input(self.epoch + self.now, input);
         loop {
             match self.engine.poll_output() {
@@ -191,7 +191,7 @@ impl<'a> Replay<'a> {
                 }
             }
         }
-        let given_up = self.engine.stats().packets_lost.saturating_sub(lost);
+        let given_up = self.engine.counters().packets_lost.saturating_sub(lost);
         self.note_losses(given_up);
         let due = self.targets.last().is_none_or(|(last, _)| *last + TARGET_EVERY <= self.now);
         if due {

@@ -137,7 +137,7 @@ mod tests {
         let mut random = Random(5);
         for rate in SampleRate::ALL {
             let hz = rate.hz() as usize;
-            let noise: Vec<i16> = (0..2 * longest(rate)).map(|_| random.next() as i16).collect();
+            let noise: Vec<i16> = (0..2 * longest(rate)).map(|_| random.bits() as i16).collect();
             for sound in [&noise[..], &vec![0; noise.len()], &vec![i16::MIN; noise.len()]] {
                 let period = period(sound, rate);
                 assert!((hz * 5 / 1_000..=longest(rate)).contains(&period), "{rate}: {period}");

@@ -121,7 +121,7 @@ mod tests {
         let mut random = Random(2);
         for turn in 0..200_u32 {
             let sound: Vec<i16> = (0..160 + turn as usize)
-                .map(|n| (random.next() as i16 >> (turn % 16)) / [1, 2, 3][n % 3])
+                .map(|n| (random.bits() as i16 >> (turn % 16)) / [1, 2, 3][n % 3])
                 .collect();
             let mut ringing = Ringing::new();
             ringing.begin(&sound, 40, |n| f32::from(sound[sound.len() - 1 - n]));

@@ -38,7 +38,7 @@ fn vowel(rate: SampleRate, samples: usize) -> Vec<i16> {
 
 fn random(seed: u64, samples: usize) -> Vec<i16> {
     let mut random = crate::dsp::random::Random(seed);
-    (0..samples).map(|_| random.next() as i16).collect()
+    (0..samples).map(|_| random.bits() as i16).collect()
 }
 
 fn largest_step(samples: &[i16]) -> i32 {

@@ -31,6 +31,10 @@ pub struct Stored {
     pub payload: Vec<u8>,
 }
 
+/// Room of a payload's buffer, so that packets of a codec whose payloads differ in length, such as
+/// Opus, seldom outgrow one that was made for a shorter one.
+const ROOM: usize = 256;
+
 /// No room for another packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Overflow;
@@ -72,7 +76,7 @@ impl Store {
         if self.is_full() {
             return Err(Overflow);
         }
-        let mut buffer = self.spare.pop().unwrap_or_default();
+        let mut buffer = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(ROOM));
         buffer.clear();
         buffer.extend_from_slice(payload);
         self.packets.insert(index, Stored { seq, ts, arrived, payload_type, payload: buffer });

@@ -183,7 +183,7 @@ impl Calls {
         let mut totals = self.totals;
         for (_, slot) in &self.slots {
             totals.running[Totals::index(slot.engine.transport())] += 1;
-            totals.media += &slot.engine.stats();
+            totals.media += slot.engine.counters();
         }
         self.parts.metrics.shard(self.parts.index).publish(totals);
     }
