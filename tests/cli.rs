@@ -248,6 +248,36 @@ fn a_signal_ends_calls_after_the_grace_period() {
 }
 
 #[test]
+fn a_server_that_logs_nothing_serves_until_it_is_told_to_stop() {
+    for level in ["warn", "error"] {
+        let quiet = format!("{FREE_PORTS}[log]\nlevel = \"{level}\"\n");
+        let folder = tempfile::tempdir().expect("a folder");
+        let (file, ready) = (folder.path().join("f.toml"), folder.path().join("ready"));
+        fs::write(&file, quiet).expect("the file");
+        let child = sidetone(&["serve"])
+            .arg("--config")
+            .arg(&file)
+            .arg("--ready-file")
+            .arg(&ready)
+            .spawn()
+            .expect("the program runs");
+        let (_, log) = channel();
+        let mut server = Serving { child, log, folder, ready: Value::Null };
+        // Written whole, under another name.
+        while !ready.exists() {
+            assert_eq!(server.child.try_wait().expect("a status"), None, "ended at {level}");
+            thread::park_timeout(Duration::from_millis(5));
+        }
+        server.ready =
+            serde_json::from_slice(&fs::read(&ready).expect("the ready file")).expect("JSON");
+        drop(server.call());
+        assert_eq!(server.child.try_wait().expect("a status"), None, "ended at {level}");
+        server.signal("TERM");
+        assert_eq!(server.code(), Some(0));
+    }
+}
+
+#[test]
 fn a_second_signal_stops_at_once() {
     let mut server = Serving::start(&FREE_PORTS.replace("grace_ms = 100", "grace_ms = 3600000"));
     let _call = server.call();

@@ -160,7 +160,8 @@ async fn until_signal(config: &Config, ready_file: Option<PathBuf>) -> Result<()
         pipeline = config.pipelines.default,
         "serving"
     );
-    info!(signal = signals.next().await, "asked to stop");
+    let signal = signals.next().await;
+    info!(signal, "asked to stop");
     drop(ready);
     tokio::select! {
         () = server.stop() => Ok(()),
