@@ -13,7 +13,7 @@ pub mod recording;
 mod settings;
 mod shard;
 mod timers;
-mod udp;
+pub(crate) mod udp;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};

@@ -122,7 +122,7 @@ impl Calls {
     }
 
     pub(super) fn handle_datagram(&mut self, now: Instant, datagram: Datagram<'_>) {
-        let Datagram { from, bytes, truncated } = datagram;
+        let Datagram { from, bytes, truncated, .. } = datagram;
         if truncated {
             return self.totals.stray.count(Rejected::Malformed);
         }
