@@ -67,6 +67,18 @@ impl Transport {
 }
 
 impl Transport {
+    /// How many there are.
+    pub const COUNT: usize = 2;
+
+    /// Where the transport stands in an array that has an entry for each.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        match self {
+            Self::Rtp => 0,
+            Self::AudioSocket => 1,
+        }
+    }
+
     /// The transport as the configuration, the events and the metrics name it.
     #[must_use]
     pub const fn label(self) -> &'static str {

@@ -28,6 +28,8 @@ pub struct Engine {
     leg: Leg,
     serving: Option<Serving>,
     pacer: Option<Pacer>,
+    /// A moment at which a frame is due.
+    ticks: Option<Instant>,
     events: EventLog,
     stats: CallStats,
     now: Instant,
@@ -118,6 +120,7 @@ impl Engine {
             leg,
             serving: None,
             pacer: None,
+            ticks: None,
             events: EventLog { epoch, queue: VecDeque::new() },
             stats: CallStats::default(),
             now: epoch.instant,
@@ -130,6 +133,15 @@ impl Engine {
         };
         engine.tell(EventKind::CallStarted { transport });
         engine
+    }
+
+    /// Lets frames be sent at `moment` and whole packet times before and after it, from the next one
+    /// on. Without this, the first is sent as soon as it can be.
+    pub fn set_ticks(&mut self, moment: Instant) {
+        self.ticks = Some(moment);
+        if let Some(pacer) = &mut self.pacer {
+            pacer.align(moment);
+        }
     }
 
     /// The call's description; its format is filled in once known.
@@ -342,7 +354,11 @@ impl Engine {
 
     fn start_pacer(&mut self) {
         if self.pacer.is_none() {
-            self.pacer = Some(Pacer::new(Ptime::MS_20, self.events.epoch.instant, self.now));
+            let mut pacer = Pacer::new(Ptime::MS_20, self.events.epoch.instant, self.now);
+            if let Some(moment) = self.ticks {
+                pacer.align(moment);
+            }
+            self.pacer = Some(pacer);
         }
     }
 

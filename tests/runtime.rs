@@ -74,6 +74,7 @@ impl Media {
             registry.add_pipeline(name, &[name]).unwrap();
         }
         let mut settings = RuntimeSettings {
+            max_lateness: Duration::ZERO,
             shards: 1,
             rtp: RtpSettings { port: 0, ..RtpSettings::default() },
             audiosocket: AudioSocketSettings {

@@ -28,6 +28,8 @@ pub struct AriMetrics {
     pub rejected_arguments: AtomicU64,
     /// Callers turned away because no more calls could be opened.
     pub rejected_full: AtomicU64,
+    /// Callers turned away because frames were sent too late already.
+    pub rejected_overloaded: AtomicU64,
     /// Callers turned away because the server was stopping.
     pub rejected_stopping: AtomicU64,
     /// Callers found waiting for a server that had died.
@@ -41,6 +43,7 @@ impl AriMetrics {
         let counter = match rejected {
             Rejected::Arguments(_) | Rejected::Pipeline(_) => &self.rejected_arguments,
             Rejected::Media(OpenError::Full { .. }) => &self.rejected_full,
+            Rejected::Media(OpenError::Overloaded) => &self.rejected_overloaded,
             Rejected::Media(OpenError::Format { .. } | OpenError::Disabled { .. }) => {
                 &self.rejected_arguments
             }
@@ -88,9 +91,10 @@ const COUNTERS: [(&str, &str, Read); 5] = [
     }),
 ];
 
-const REJECTED: [(&str, Read); 3] = [
+const REJECTED: [(&str, Read); 4] = [
     ("arguments", |m| m.rejected_arguments.load(Ordering::Relaxed)),
     ("full", |m| m.rejected_full.load(Ordering::Relaxed)),
+    ("overloaded", |m| m.rejected_overloaded.load(Ordering::Relaxed)),
     ("stopping", |m| m.rejected_stopping.load(Ordering::Relaxed)),
 ];
 

@@ -104,7 +104,7 @@ impl Config {
     ) -> Self {
         let mut root = Section::root(table, findings);
         let default = RuntimeSettings::default();
-        let (server, shards) = sections::server(root.section("server"), default.shards);
+        let (server, shards, max_lateness) = sections::server(root.section("server"), &default);
         let log = sections::log(root.section("log"));
         let rtp = sections::rtp(root.section("rtp"));
         let audiosocket = sections::audiosocket(root.section("audiosocket"));
@@ -120,7 +120,7 @@ impl Config {
             blocks.into_iter().map(|block| asterisk::asterisk(block, &pipelines, variables));
         let asterisk = asterisk.collect();
         root.finish();
-        let runtime = RuntimeSettings { shards, rtp, audiosocket };
+        let runtime = RuntimeSettings { shards, max_lateness, rtp, audiosocket };
         let config = Self { server, log, runtime, media, echo, recorder, pipelines, api, asterisk };
         check::consistency(&config, findings);
         config

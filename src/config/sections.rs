@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use super::address::{host, host_and_optional_port};
 use super::error::Problem;
@@ -15,18 +16,22 @@ use crate::dsp::opus;
 use crate::media::{MediaSettings, OpusSettings, ReturnFormat, SilencePolicy};
 use crate::processor::EchoSettings;
 use crate::processor::recorder::RecorderSettings;
-use crate::runtime::{Accept, AudioSocketSettings, RtpSettings};
+use crate::runtime::{Accept, AudioSocketSettings, RtpSettings, RuntimeSettings};
 
 const ACCEPT: [(&str, Accept); 2] = [("registered", Accept::Registered), ("any", Accept::Any)];
 const ADDRESS_AND_PORT: &str = "an IP address and a port, such as 127.0.0.1:9092 or [::1]:9092";
 
-/// `[server]`: the grace period, and the number of shards.
-pub(super) fn server(mut section: Section<'_>, shards: usize) -> (ServerSettings, usize) {
+/// `[server]`: the grace period, the number of shards, and how late they may be.
+pub(super) fn server(
+    mut section: Section<'_>,
+    runtime: &RuntimeSettings,
+) -> (ServerSettings, usize, Duration) {
     let default = ServerSettings::default();
-    let shards = section.integer("shards", shards, 0..=256);
+    let shards = section.integer("shards", runtime.shards, 0..=256);
+    let max_lateness = section.millis("max_lateness_ms", runtime.max_lateness, 0..=1_000);
     let grace = section.millis("grace_ms", default.grace, 0..=3_600_000);
     section.finish();
-    (ServerSettings { grace }, shards)
+    (ServerSettings { grace }, shards, max_lateness)
 }
 
 /// `[log]`.

@@ -40,6 +40,17 @@ impl Pacer {
         Self { ptime, next: first, elapsed: first.saturating_duration_since(epoch) }
     }
 
+    /// Moves the ticks that are to come to `moment` and whole packet times before and after it: the
+    /// next one by less than a packet time, and not ahead.
+    pub fn align(&mut self, moment: Instant) {
+        let ptime = self.ptime.duration();
+        let into =
+            |span: Duration| Duration::from_nanos((span.as_nanos() % ptime.as_nanos()) as u64);
+        let behind = into(self.next.saturating_duration_since(moment));
+        let ahead = into(moment.saturating_duration_since(self.next));
+        self.advance(if behind.is_zero() { ahead } else { ptime - behind });
+    }
+
     /// When the next tick is due.
     #[must_use]
     pub fn next(&self) -> Instant {
@@ -93,6 +104,19 @@ mod tests {
             assert_eq!(pacer.tick(due - Duration::from_nanos(1)), None);
             let late = due + Duration::from_millis(u64::from(n % 20));
             assert_eq!(ticks(&mut pacer, late), [(56 + 160 * u64::from(n), 0)]);
+        }
+    }
+
+    #[test]
+    fn ticks_can_be_moved_to_a_moment() {
+        let start = epoch();
+        let ms = Duration::from_millis;
+        for (moment, first) in [(100, 100), (107, 107), (120, 100), (99, 119), (0, 100), (1, 101)] {
+            let mut pacer = Pacer::new(Ptime::MS_20, start, start + ms(100));
+            pacer.align(start + ms(moment));
+            assert_eq!(pacer.next(), start + ms(first), "{moment}");
+            assert_eq!(ticks(&mut pacer, start + ms(first)), [(8 * first, 0)]);
+            assert_eq!(pacer.next(), start + ms(first + 20));
         }
     }
 

@@ -110,7 +110,7 @@ impl Greeter {
             return Err(Refused::Stopping);
         }
         let directory = &self.shared.directory;
-        let shard = directory.least_loaded();
+        let shard = directory.least_loaded().ok_or(Refused::Overloaded)?;
         let started = self.shared.clock.wall();
         let mut spec = match directory.admit_expected(uuid, shard, started) {
             Some(spec) => spec,
@@ -156,7 +156,7 @@ impl Greeter {
         match prepared {
             Ok(stream) => {
                 let command = ShardCommand::OpenStream { spec, stream, permit };
-                if self.shared.shards[shard].commands.send(command).is_err() {
+                if !self.shared.shards[shard].commands.send(command) {
                     self.shared.directory.remove(id);
                 }
             }

@@ -29,6 +29,17 @@ impl Clock {
         SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
     }
 
+    /// Lets the thread sleep.
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "a shard waits for its next tick, which is a time"
+    )]
+    pub(super) fn sleep(self, span: Duration) {
+        if !span.is_zero() {
+            std::thread::sleep(span);
+        }
+    }
+
     /// A name for a call that begins now: a UUID of version 7, so that names sort by age.
     #[must_use]
     pub fn new_call_id(self) -> CallId {

@@ -1,5 +1,5 @@
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -55,13 +55,22 @@ const MAX_WITHDRAWN: usize = 256;
 #[derive(Debug)]
 pub(super) struct Directory {
     entries: Mutex<Entries>,
-    /// Calls by shard.
-    load: Box<[AtomicUsize]>,
+    shards: Box<[Load]>,
+}
+
+/// What a shard carries.
+#[derive(Debug, Default)]
+struct Load {
+    calls: AtomicUsize,
+    /// It sends its frames too late: it can carry no more.
+    late: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 struct Entries {
     calls: HashMap<CallId, Entry>,
+    /// How many of them there are, by transport.
+    running: [usize; Transport::COUNT],
     expected: HashMap<Uuid, CallSpec>,
     /// Announcements taken back of late: a connection that comes all the same is nobody's call.
     withdrawn: VecDeque<Uuid>,
@@ -77,13 +86,26 @@ struct Entry {
 
 impl Directory {
     pub(super) fn new(shards: usize) -> Self {
-        Self { entries: Mutex::default(), load: (0..shards).map(|_| AtomicUsize::new(0)).collect() }
+        Self { entries: Mutex::default(), shards: (0..shards).map(|_| Load::default()).collect() }
     }
 
-    /// The shard with the fewest calls.
-    pub(super) fn least_loaded(&self) -> usize {
-        let load = self.load.iter().map(|calls| calls.load(Ordering::Relaxed));
-        load.enumerate().min_by_key(|(_, calls)| *calls).map_or(0, |(shard, _)| shard)
+    /// The shard with the fewest calls of those that keep their time; `None` where none does.
+    pub(super) fn least_loaded(&self) -> Option<usize> {
+        let shards = self.shards.iter().enumerate();
+        shards
+            .filter(|(_, load)| !load.late.load(Ordering::Relaxed))
+            .min_by_key(|(_, load)| load.calls.load(Ordering::Relaxed))
+            .map(|(shard, _)| shard)
+    }
+
+    /// Takes note whether a shard sends its frames too late, and answers whether that is news.
+    pub(super) fn set_late(&self, shard: usize, late: bool) -> bool {
+        self.shards[shard].late.swap(late, Ordering::Relaxed) != late
+    }
+
+    /// Whether a shard sends its frames too late.
+    pub(super) fn is_late(&self, shard: usize) -> bool {
+        self.shards[shard].late.load(Ordering::Relaxed)
     }
 
     /// Enters a call; false, and nothing done, where that transport has `limit` of them already.
@@ -95,8 +117,7 @@ impl Directory {
         limit: usize,
     ) -> bool {
         let mut entries = self.lock();
-        let here = |entry: &&Entry| entry.summary.transport == info.transport;
-        if entries.calls.values().filter(here).count() >= limit {
+        if entries.running[info.transport.index()] >= limit {
             return false;
         }
         self.enter(&mut entries, info, shard, started);
@@ -114,14 +135,17 @@ impl Directory {
         };
         let entry = Entry { shard, summary, ending: None };
         if entries.calls.insert(info.id, entry).is_none() {
-            self.load[shard].fetch_add(1, Ordering::Relaxed);
+            entries.running[info.transport.index()] += 1;
+            self.shards[shard].calls.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// Strikes a call that is over.
     pub(super) fn remove(&self, call: CallId) {
-        if let Some(entry) = self.lock().calls.remove(&call) {
-            self.load[entry.shard].fetch_sub(1, Ordering::Relaxed);
+        let mut entries = self.lock();
+        if let Some(entry) = entries.calls.remove(&call) {
+            entries.running[entry.summary.transport.index()] -= 1;
+            self.shards[entry.shard].calls.fetch_sub(1, Ordering::Relaxed);
         }
     }
 

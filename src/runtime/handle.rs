@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tokio::sync::Notify;
-use tokio::sync::mpsc::UnboundedSender;
 
 use super::clock::Clock;
 use super::directory::{CallSpec, CallSummary, Directory};
 use super::metrics::Metrics;
-use super::shard::ShardCommand;
+use super::shard::{ShardCommand, ShardCommands};
 use crate::audio::MediaFormat;
 use crate::call::{CallId, EndReason, Transport};
 use crate::engine::Command;
@@ -42,6 +41,9 @@ pub enum OpenError {
         /// The transport.
         transport: Transport,
     },
+    /// The shards send their frames too late already.
+    #[error("the calls that are there keep this machine busy: frames are sent too late")]
+    Overloaded,
     /// The server is stopping.
     #[error("the server is stopping")]
     Stopping,
@@ -68,7 +70,7 @@ pub(super) struct Shared {
 /// The way to one shard.
 #[derive(Debug)]
 pub(super) struct ShardLink {
-    pub(super) commands: UnboundedSender<ShardCommand>,
+    pub(super) commands: ShardCommands,
     /// `host:port` that Asterisk is told to send to.
     pub(super) advertised: String,
 }
@@ -95,7 +97,7 @@ impl MediaHandle {
             return Err(OpenError::Format { transport: Transport::Rtp, format: None });
         }
         let Shared { clock, directory, shards, max_rtp_calls: limit, .. } = &*self.0;
-        let shard = directory.least_loaded();
+        let shard = directory.least_loaded().ok_or(OpenError::Overloaded)?;
         if !directory.insert(&spec.info, shard, clock.wall(), *limit) {
             return Err(OpenError::Full { transport: Transport::Rtp, limit: *limit });
         }
@@ -119,6 +121,7 @@ impl MediaHandle {
         self.check(&spec, Transport::AudioSocket)?;
         let address = self.0.audiosocket.clone();
         let address = address.ok_or(OpenError::Disabled { transport: Transport::AudioSocket })?;
+        self.0.directory.least_loaded().ok_or(OpenError::Overloaded)?;
         self.0.directory.expect(spec);
         Ok(address)
     }
@@ -198,7 +201,7 @@ impl MediaHandle {
 
     fn send(&self, shard: usize, command: ShardCommand) {
         // A shard that is gone has ended its calls.
-        let _ = self.0.shards[shard].commands.send(command);
+        self.0.shards[shard].commands.send(command);
     }
 
     fn withdraw(&self, spec: &CallSpec, reason: EndReason) {

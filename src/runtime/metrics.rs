@@ -2,13 +2,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::runtime::Handle;
 
+use super::lateness::Lateness;
 use crate::call::Transport;
 use crate::media::{CallStats, Reception, Rejected, Rejections};
 
@@ -24,14 +25,22 @@ pub enum Refused {
     NoUuid,
     /// Nobody announced this UUID.
     UnknownUuid,
+    /// The shards send their frames too late already.
+    Overloaded,
     /// The server is stopping.
     Stopping,
 }
 
 impl Refused {
     /// Every reason.
-    pub const ALL: [Self; 5] =
-        [Self::Full, Self::UuidTimeout, Self::NoUuid, Self::UnknownUuid, Self::Stopping];
+    pub const ALL: [Self; 6] = [
+        Self::Full,
+        Self::UuidTimeout,
+        Self::NoUuid,
+        Self::UnknownUuid,
+        Self::Overloaded,
+        Self::Stopping,
+    ];
 
     /// The reason as a metric label.
     #[must_use]
@@ -41,6 +50,7 @@ impl Refused {
             Self::UuidTimeout => "uuid_timeout",
             Self::NoUuid => "no_uuid",
             Self::UnknownUuid => "unknown_uuid",
+            Self::Overloaded => "overloaded",
             Self::Stopping => "stopping",
         }
     }
@@ -87,30 +97,26 @@ pub(super) struct ShardMetrics {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Totals {
     /// Calls that run, by transport.
-    pub(super) running: [u64; 2],
+    pub(super) running: [u64; Transport::COUNT],
     /// Calls that began, by transport.
-    pub(super) started: [u64; 2],
+    pub(super) started: [u64; Transport::COUNT],
     /// Calls whose caller was heard, by transport.
-    pub(super) ready: [u64; 2],
+    pub(super) ready: [u64; Transport::COUNT],
     /// Calls given up after a panic.
     pub(super) panicked: u64,
     /// What the calls counted.
     pub(super) media: CallStats,
     /// What belonged to no call.
     pub(super) stray: Rejections,
+    /// Datagrams that found the port's receive buffer full.
+    pub(super) overruns: u64,
+    /// How late frames were sent.
+    pub(super) lateness: Lateness,
 }
 
 impl Totals {
-    /// Where a transport stands in the arrays.
-    pub(super) const fn index(transport: Transport) -> usize {
-        match transport {
-            Transport::Rtp => 0,
-            Transport::AudioSocket => 1,
-        }
-    }
-
     fn add(&mut self, other: &Self) {
-        for index in 0..2 {
+        for index in 0..Transport::COUNT {
             self.running[index] += other.running[index];
             self.started[index] += other.started[index];
             self.ready[index] += other.ready[index];
@@ -118,6 +124,8 @@ impl Totals {
         self.panicked += other.panicked;
         self.media += &other.media;
         self.stray += &other.stray;
+        self.overruns += other.overruns;
+        self.lateness += other.lateness;
     }
 }
 
@@ -199,9 +207,9 @@ impl Collector for MediaCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let totals = self.0.totals();
         let media = totals.media;
-        let by_transport = |counts: [u64; 2]| {
+        let by_transport = |counts: [u64; Transport::COUNT]| {
             [Transport::Rtp, Transport::AudioSocket]
-                .map(|transport| ("transport", transport.label(), counts[Totals::index(transport)]))
+                .map(|transport| ("transport", transport.label(), counts[transport.index()]))
         };
         let mut family = |name: &str, help: &str, kind, rows: &[(&str, &str, u64)]| {
             let mut family = encoder.encode_descriptor(name, help, None, kind)?;
@@ -237,7 +245,7 @@ impl Collector for MediaCollector {
         )?;
         if let Ok(runtime) = Handle::try_current() {
             let tasks = runtime.metrics().num_alive_tasks() as u64;
-            let help = "Tasks of the control side; shards have one per AudioSocket call";
+            let help = "Tasks of the control side";
             family("sidetone_tasks", help, MetricType::Gauge, &[("side", "control", tasks)])?;
         }
         family(
@@ -288,6 +296,12 @@ impl Collector for MediaCollector {
             MetricType::Counter,
             &reasons(totals.stray),
         )?;
+        family(
+            "sidetone_receive_overruns",
+            "Datagrams that found the receive buffer of their RTP port full",
+            MetricType::Counter,
+            &[("transport", Transport::Rtp.label(), totals.overruns)],
+        )?;
         let refused = Refused::ALL.map(|reason| ("reason", reason.label(), self.0.refused(reason)));
         family(
             "sidetone_connections_refused",
@@ -321,7 +335,17 @@ impl Collector for MediaCollector {
                 MetricType::Histogram,
             )?)?;
         }
-        Ok(())
+        let help = "How late frames were sent";
+        let kind = MetricType::Histogram;
+        let lateness = totals.lateness;
+        encoder
+            .encode_descriptor("sidetone_tick_lateness_seconds", help, None, kind)?
+            .encode_histogram::<NoLabelSet>(
+                lateness.sum_s(),
+                lateness.total(),
+                &lateness.buckets(),
+                None,
+            )
     }
 }
 

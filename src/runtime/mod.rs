@@ -6,8 +6,10 @@
 
 mod acceptor;
 mod clock;
+mod demultiplexer;
 mod directory;
 mod handle;
+mod lateness;
 mod metrics;
 pub mod recording;
 mod settings;
@@ -23,10 +25,11 @@ use std::thread::JoinHandle;
 
 use thiserror::Error;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 use tokio::task;
 
 pub use clock::Clock;
+pub use demultiplexer::Demultiplexer;
 pub use directory::{CallSpec, CallSummary, EventSink};
 pub use handle::{MediaHandle, OpenError};
 pub use metrics::{MediaCollector, Metrics, Refused};
@@ -99,27 +102,24 @@ impl Runtime {
         let mut threads = Vec::new();
         let mut shards = Vec::new();
         for (index, socket) in sockets.into_iter().enumerate() {
-            let (sender, commands) = mpsc::unbounded_channel();
-            let host = settings.rtp.advertise.clone();
-            shards.push(ShardLink {
-                commands: sender,
-                advertised: host_port(host.as_deref(), rtp[index]),
-            });
-            let thread = shard::spawn(ShardParts {
+            let (commands, thread) = shard::spawn(ShardParts {
                 index,
                 clock,
                 media: media.clone(),
                 accept: settings.rtp.accept,
                 max_rtp_calls: settings.rtp.max_calls,
                 max_frame_bytes: settings.audiosocket.max_frame_bytes,
+                max_lateness: settings.max_lateness,
                 default_pipeline: default_pipeline.clone(),
                 directory: Arc::clone(&directory),
                 metrics: Arc::clone(&metrics),
                 recordings: recordings.clone(),
-                commands,
                 socket,
-            });
-            threads.push(thread.map_err(StartError::Thread)?);
+            })
+            .map_err(StartError::Thread)?;
+            let host = settings.rtp.advertise.as_deref();
+            shards.push(ShardLink { commands, advertised: host_port(host, rtp[index]) });
+            threads.push(thread);
         }
         let shared = Arc::new(Shared {
             clock,

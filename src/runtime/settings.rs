@@ -80,12 +80,26 @@ impl Default for AudioSocketSettings {
 }
 
 /// Threads and sockets of the media side.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RuntimeSettings {
     /// Threads that carry media; 0: one per core.
     pub shards: usize,
+    /// Where more than a tenth of a shard's frames are sent later than this, it takes no new calls;
+    /// zero: it takes them in any case.
+    pub max_lateness: Duration,
     /// The RTP ports.
     pub rtp: RtpSettings,
     /// The AudioSocket listener.
     pub audiosocket: AudioSocketSettings,
+}
+
+impl Default for RuntimeSettings {
+    fn default() -> Self {
+        Self {
+            shards: 0,
+            max_lateness: Duration::from_millis(20),
+            rtp: RtpSettings::default(),
+            audiosocket: AudioSocketSettings::default(),
+        }
+    }
 }

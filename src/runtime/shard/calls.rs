@@ -1,105 +1,127 @@
-use std::cell::RefCell;
 use std::collections::HashMap;
-use std::net::{SocketAddr, TcpStream};
-use std::os::fd::AsFd;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::rc::Rc;
 use std::time::Instant;
 
-use rand::RngExt;
+use mio::{Registry, Token};
 use slab::Slab;
-use tokio::sync::{Notify, OwnedSemaphorePermit};
-use tracing::{debug, error, info, warn};
+use tracing::{error, info, warn};
 
-use super::stream::Stream;
+use super::phases::{Phases, STEP};
+use super::stream::{Stream, Taken};
+use super::telling::tell;
 use super::{ShardCommand, ShardParts};
-use crate::call::{CallId, CallInfo, EndReason, Transport};
-use crate::engine::{Command, Engine, Epoch, Input, Output};
-use crate::event::{CallEvent, Event, EventKind};
-use crate::media::{PacketizerSeed, Rejected};
-use crate::runtime::directory::{CallSpec, EventSink};
+use crate::call::{CallId, EndReason};
+use crate::engine::{Command, Engine, Input, Output};
+use crate::event::{Event, EventKind};
+use crate::media::Rejected;
+use crate::runtime::demultiplexer::Demultiplexer;
+use crate::runtime::directory::EventSink;
+use crate::runtime::lateness::Lateness;
 use crate::runtime::metrics::Totals;
 use crate::runtime::recording::Registration;
-use crate::runtime::settings::Accept;
 use crate::runtime::timers::{Key, Timers};
-use crate::runtime::udp::{Datagram, SendBatch};
-use crate::wire::{RtpPacket, RtpTs, Seq, Ssrc};
+use crate::runtime::udp::{Datagram, ReceiveBatch, SendBatch};
 
 /// Bytes of a stream that are read at once: 200 ms of `slin48`.
 const STREAM_READ_BYTES: usize = 20_480;
 
+/// A shard is overloaded where more than one in so many frames were sent too late of late.
+const TOO_MANY: u64 = 10;
+
+/// Frames between two looks with fewer of which a shard is not overloaded, however late they were:
+/// those of 20 calls in a second.
+const FEWEST_FRAMES: u64 = 1_000;
+
 /// The calls of one shard.
 pub(super) struct Calls {
-    parts: ShardParts,
-    slots: Slab<Slot>,
-    by_id: HashMap<CallId, usize>,
-    by_peer: HashMap<SocketAddr, usize>,
-    serial: u64,
-    stopping: bool,
+    pub(super) parts: ShardParts,
+    pub(super) registry: Registry,
+    pub(super) slots: Slab<Slot>,
+    pub(super) by_id: HashMap<CallId, usize>,
+    pub(super) peers: Demultiplexer,
+    pub(super) serial: u64,
+    pub(super) stopping: bool,
+    pub(super) phases: Phases,
     timers: Timers,
-    /// When the shard's thread wakes by itself.
-    armed: Option<Instant>,
-    /// Told when a stream's input makes a wake-up earlier than that necessary.
-    sooner: Rc<Notify>,
     sending: SendBatch<Key>,
     stream_buffer: Box<[u8]>,
+    /// Streams that may hold input.
+    readable: Vec<Readable>,
     unsent: Vec<Key>,
-    totals: Totals,
+    pub(super) totals: Totals,
+    /// What of its lateness was looked at.
+    seen: Lateness,
 }
 
-struct Slot {
-    key: Key,
-    began: Instant,
-    engine: Engine,
-    scheduled: Option<Instant>,
-    events: Option<EventSink>,
-    peer: Option<SocketAddr>,
-    stream: Option<Stream>,
-    _recording_events: Option<Registration>,
+/// One call.
+pub(super) struct Slot {
+    pub(super) key: Key,
+    pub(super) began: Instant,
+    pub(super) engine: Engine,
+    pub(super) phase: usize,
+    /// The phase is the one that suits the audio that comes.
+    pub(super) settled: bool,
+    pub(super) scheduled: Option<Instant>,
+    pub(super) events: Option<EventSink>,
+    pub(super) peer: Option<SocketAddr>,
+    pub(super) stream: Option<Stream>,
+    pub(super) _recording_events: Option<Registration>,
+}
+
+/// A stream that may hold input.
+#[derive(Clone, Copy, Debug)]
+struct Readable {
+    slot: usize,
+    /// The peer has closed it: its end is behind what it holds.
+    closing: bool,
 }
 
 impl Calls {
-    pub(super) fn new(parts: ShardParts, sooner: Rc<Notify>) -> Self {
+    pub(super) fn new(parts: ShardParts, registry: Registry) -> Self {
+        let origin = parts.clock.now();
         Self {
             parts,
+            registry,
             slots: Slab::new(),
             by_id: HashMap::new(),
-            by_peer: HashMap::new(),
+            peers: Demultiplexer::new(),
             serial: 0,
             stopping: false,
-            timers: Timers::default(),
-            armed: None,
-            sooner,
+            phases: Phases::new(origin),
+            timers: Timers::new(origin, STEP),
             sending: SendBatch::new(),
             stream_buffer: vec![0; STREAM_READ_BYTES].into(),
+            readable: Vec::new(),
             unsent: Vec::new(),
             totals: Totals::default(),
+            seen: Lateness::default(),
         }
+    }
+
+    /// The shard's UDP port.
+    pub(super) fn port(&self) -> BorrowedFd<'_> {
+        self.parts.socket.as_fd()
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.slots.is_empty()
     }
 
-    /// When the shard must wake: at `latest`, or for the first of its calls.
-    pub(super) fn arm(&mut self, latest: Instant) -> Instant {
-        let at = self.timers.next().map_or(latest, |next| next.min(latest));
-        self.armed = Some(at);
-        at
+    /// When the first of the calls must be driven.
+    pub(super) fn next_wake(&self) -> Option<Instant> {
+        self.timers.next()
     }
 
-    pub(super) fn handle_command(
-        &mut self,
-        now: Instant,
-        command: ShardCommand,
-        this: &Rc<RefCell<Self>>,
-    ) {
+    pub(super) fn handle_command(&mut self, command: ShardCommand) {
+        let now = self.parts.clock.now();
         match command {
             ShardCommand::OpenRtp(spec) => {
                 self.open_rtp(now, spec);
             }
             ShardCommand::OpenStream { spec, stream, permit } => {
-                self.open_stream(now, spec, stream, permit, this);
+                self.open_stream(now, spec, stream, permit);
             }
             ShardCommand::Call(call, command) => {
                 let Some(&slot) = self.by_id.get(&call) else { return };
@@ -113,7 +135,7 @@ impl Calls {
     }
 
     /// Ends every call, and those that come from now on.
-    pub(super) fn stop(&mut self, now: Instant) {
+    fn stop(&mut self, now: Instant) {
         self.stopping = true;
         let slots: Vec<_> = self.slots.iter().map(|(slot, _)| slot).collect();
         for slot in slots {
@@ -121,46 +143,117 @@ impl Calls {
         }
     }
 
-    pub(super) fn handle_datagram(&mut self, now: Instant, datagram: Datagram<'_>) {
-        let Datagram { from, bytes, truncated, .. } = datagram;
-        if truncated {
-            return self.totals.stray.count(Rejected::Malformed);
-        }
-        let slot = match self.by_peer.get(&from).copied() {
-            Some(slot) => slot,
-            None => match self.admit(now, from, bytes) {
-                Ok(slot) => slot,
-                Err(reason) => return self.totals.stray.count(reason),
-            },
-        };
-        self.drive(now, slot, Input::Datagram { from, bytes });
-    }
-
-    /// Hands a piece of a connection's stream to its call; nothing where the call is gone.
-    pub(super) fn handle_stream(&mut self, now: Instant, key: Key, input: Input<'_>) {
-        if self.slots.get(key.slot).is_some_and(|slot| slot.key == key) {
-            self.drive(now, key.slot, input);
-            let next = self.timers.next();
-            if next.is_some() && next < self.armed {
-                self.sooner.notify_one();
+    /// Hands the datagrams of a batch to their calls.
+    pub(super) fn handle_datagrams(&mut self, batch: &ReceiveBatch) {
+        let now = self.parts.clock.now();
+        self.totals.overruns = batch.overruns().into();
+        for datagram in batch.iter() {
+            if let Err(reason) = self.handle_datagram(now, datagram) {
+                self.totals.stray.count(reason);
             }
         }
     }
 
-    pub(super) fn run_timers(&mut self, now: Instant) {
+    fn handle_datagram(&mut self, now: Instant, datagram: Datagram<'_>) -> Result<(), Rejected> {
+        let Datagram { from, bytes, truncated, .. } = datagram;
+        if truncated {
+            return Err(Rejected::Malformed);
+        }
+        let slot = match self.peers.find(&from) {
+            Some(slot) => slot,
+            None => self.admit(now, from, bytes)?,
+        };
+        self.drive(now, slot, Input::Datagram { from, bytes });
+        self.settle(now, slot);
+        Ok(())
+    }
+
+    /// Lets a call have its ticks right behind its audio, once the first of that has come.
+    fn settle(&mut self, now: Instant, index: usize) {
+        let Some(slot) = self.slots.get_mut(index).filter(|slot| !slot.settled) else { return };
+        if slot.engine.counters().packets_received > 0 {
+            slot.settled = true;
+            slot.phase = self.phases.move_behind(now, slot.phase);
+            slot.engine.set_ticks(self.phases.moment(slot.phase));
+            self.drive(now, index, Input::Timeout);
+        }
+    }
+
+    /// Takes note that the stream of a slot has input, or its end behind the input.
+    pub(super) fn is_readable(&mut self, Token(slot): Token, closing: bool) {
+        self.readable.push(Readable { slot, closing });
+    }
+
+    /// Reads once from each stream that has input, and hands that to its call; true where there may
+    /// be more.
+    pub(super) fn read_streams(&mut self) -> bool {
+        let mut buffer = std::mem::take(&mut self.stream_buffer);
+        let mut readable = std::mem::take(&mut self.readable);
+        readable.retain(|readable| self.read_stream(*readable, &mut buffer));
+        let more = !readable.is_empty();
+        (self.stream_buffer, self.readable) = (buffer, readable);
+        more
+    }
+
+    /// Reads once; true where there may be more.
+    fn read_stream(
+        &mut self,
+        Readable { slot: index, closing }: Readable,
+        buffer: &mut [u8],
+    ) -> bool {
+        // A call may have ended since.
+        let stream = self.slots.get_mut(index).and_then(|slot| slot.stream.as_mut());
+        let Some(stream) = stream else { return false };
+        let taken = stream.read(buffer);
+        let now = self.parts.clock.now();
+        match taken {
+            Taken::All(0) => false,
+            Taken::All(length) | Taken::Some(length) => {
+                self.drive(now, index, Input::Stream(&buffer[..length]));
+                self.settle(now, index);
+                closing || taken == Taken::Some(length)
+            }
+            Taken::Closed => {
+                self.drive(now, index, Input::StreamClosed);
+                false
+            }
+        }
+    }
+
+    /// Drives the calls whose time has come, and sends all that waits.
+    pub(super) fn run_timers(&mut self) {
+        let clock = self.parts.clock;
+        let now = clock.now();
+        // Ticks of the same moment are sent together.
+        let (mut moment, mut ticks) = (now, 0);
         while let Some((at, key)) = self.timers.pop_due(now) {
+            if at != moment {
+                self.sent(moment, std::mem::take(&mut ticks));
+                moment = at;
+            }
             let Some(slot) = self.slots.get_mut(key.slot).filter(|slot| slot.key == key) else {
                 continue;
             };
             if slot.scheduled == Some(at) {
                 slot.scheduled = None;
             }
+            ticks += 1;
             self.drive(now, key.slot, Input::Timeout);
+        }
+        self.sent(moment, ticks);
+    }
+
+    /// Sends all datagrams that wait, after `ticks` that were due at `moment`.
+    fn sent(&mut self, moment: Instant, ticks: u64) {
+        self.flush();
+        if ticks > 0 {
+            let late = self.parts.clock.now().saturating_duration_since(moment);
+            self.totals.lateness.count(late, ticks);
         }
     }
 
     /// Sends all datagrams that wait.
-    pub(super) fn flush(&mut self) {
+    fn flush(&mut self) {
         self.sending.send(self.parts.socket.as_fd(), |key| self.unsent.push(key));
         while let Some(key) = self.unsent.pop() {
             if let Some(slot) = self.slots.get_mut(key.slot).filter(|slot| slot.key == key) {
@@ -169,161 +262,36 @@ impl Calls {
         }
     }
 
-    /// The buffer that every stream of this shard is read into; give it back.
-    pub(super) fn take_stream_buffer(&mut self) -> Box<[u8]> {
-        std::mem::take(&mut self.stream_buffer)
-    }
-
-    /// Takes the buffer back for the next read.
-    pub(super) fn give_stream_buffer(&mut self, buffer: Box<[u8]>) {
-        self.stream_buffer = buffer;
-    }
-
-    pub(super) fn publish(&self) {
+    /// Tells the rest of the process how the calls are doing.
+    pub(super) fn publish(&mut self) {
+        self.watch_lateness();
         let mut totals = self.totals;
         for (_, slot) in &self.slots {
-            totals.running[Totals::index(slot.engine.transport())] += 1;
+            totals.running[slot.engine.transport().index()] += 1;
             totals.media += slot.engine.counters();
         }
         self.parts.metrics.shard(self.parts.index).publish(totals);
     }
 
-    fn epoch(&self, now: Instant) -> Epoch {
-        Epoch { instant: now, wall: self.parts.clock.wall() }
-    }
-
-    fn open_rtp(&mut self, now: Instant, spec: CallSpec) -> usize {
-        // Random, as RFC 3550 section 5.1 wants it.
-        let mut random = rand::rng();
-        let seed = PacketizerSeed {
-            ssrc: Ssrc(random.random()),
-            seq: Seq(random.random()),
-            timestamp: RtpTs(random.random()),
-        };
-        let registration = self.register(&spec);
-        let (epoch, media) = (self.epoch(now), self.parts.media.clone());
-        let engine = Engine::rtp(epoch, spec.info, spec.pipeline, media, seed);
-        let key = self.insert(now, engine, spec.events, registration);
-        self.begin(now, key, Input::Timeout);
-        key.slot
-    }
-
-    fn open_stream(
-        &mut self,
-        now: Instant,
-        spec: CallSpec,
-        stream: TcpStream,
-        permit: OwnedSemaphorePermit,
-        this: &Rc<RefCell<Self>>,
-    ) {
-        let registration = self.register(&spec);
-        let (epoch, media) = (self.epoch(now), self.parts.media.clone());
-        let limit = self.parts.max_frame_bytes;
-        let engine = Engine::audiosocket(epoch, spec.info, spec.pipeline, media, limit);
-        let key = self.insert(now, engine, spec.events, registration);
-        let input = match Stream::open(stream, permit, key, self.parts.clock, Rc::clone(this)) {
-            Ok(stream) => {
-                self.slots[key.slot].stream = Some(stream);
-                Input::Timeout
+    /// Finds out whether frames are sent too late, so that there is no room for more calls.
+    fn watch_lateness(&mut self) {
+        let limit = self.parts.max_lateness;
+        let recent = self.totals.lateness - std::mem::replace(&mut self.seen, self.totals.lateness);
+        let late = !limit.is_zero()
+            && recent.total() >= FEWEST_FRAMES
+            && recent.beyond(limit) > recent.total() / TOO_MANY;
+        if self.parts.directory.set_late(self.parts.index, late) {
+            let (shard, frames) = (self.parts.index, recent.total());
+            if late {
+                warn!(shard, frames, ?limit, "frames are sent too late: new calls are refused");
+            } else {
+                info!(shard, "frames are sent in time again: new calls are taken");
             }
-            Err(error) => {
-                debug!(%error, "an AudioSocket connection failed at once");
-                Input::StreamClosed
-            }
-        };
-        self.begin(now, key, input);
-    }
-
-    /// Drives a new call for the first time, and ends it where that was asked for meanwhile.
-    fn begin(&mut self, now: Instant, key: Key, input: Input<'_>) {
-        let Some(slot) = self.slots.get(key.slot) else { return };
-        let stopping = self.stopping.then_some(EndReason::ShuttingDown);
-        let ending = self.parts.directory.ending(slot.engine.info().id).or(stopping);
-        self.drive(now, key.slot, input);
-        if let Some(reason) = ending
-            && self.slots.get(key.slot).is_some_and(|slot| slot.key == key)
-        {
-            self.drive(now, key.slot, Input::Command(Command::End(reason)));
         }
-    }
-
-    /// Lets recordings of a call tell their events where the call tells its own.
-    fn register(&self, spec: &CallSpec) -> Option<Registration> {
-        let events = spec.events.clone()?;
-        Some(self.parts.recordings.register(spec.info.id, events))
-    }
-
-    fn insert(
-        &mut self,
-        now: Instant,
-        engine: Engine,
-        events: Option<EventSink>,
-        recording_events: Option<Registration>,
-    ) -> Key {
-        self.serial += 1;
-        self.totals.started[Totals::index(engine.transport())] += 1;
-        let entry = self.slots.vacant_entry();
-        let key = Key { slot: entry.key(), serial: self.serial };
-        self.by_id.insert(engine.info().id, key.slot);
-        entry.insert(Slot {
-            key,
-            began: now,
-            engine,
-            scheduled: None,
-            events,
-            peer: None,
-            stream: None,
-            _recording_events: recording_events,
-        });
-        key
-    }
-
-    /// Makes a new call for an unknown sender, where the settings allow it.
-    fn admit(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) -> Result<usize, Rejected> {
-        if self.parts.accept == Accept::Registered || self.stopping {
-            return Err(Rejected::ForeignSource);
-        }
-        let packet = RtpPacket::parse(bytes).map_err(|_| Rejected::Malformed)?;
-        let payload_type = packet.payload_type().value();
-        let format = Transport::Rtp
-            .formats()
-            .iter()
-            .copied()
-            .find(|format| format.accepts_payload_type(payload_type))
-            .ok_or(Rejected::PayloadType)?;
-        let pipeline = self.parts.default_pipeline.clone();
-        let info = CallInfo {
-            id: self.parts.clock.new_call_id(),
-            transport: Transport::Rtp,
-            format: Some(format),
-            pipeline: pipeline.name().clone(),
-            parameters: std::collections::BTreeMap::new(),
-            caller: None,
-            stream_uuid: None,
-        };
-        let started = self.parts.clock.wall();
-        let limit = self.parts.max_rtp_calls;
-        if !self.parts.directory.insert(&info, self.parts.index, started, limit) {
-            return Err(Rejected::Overflow);
-        }
-        let slot = self.open_rtp(now, CallSpec { info, pipeline, events: None });
-        self.lock_to(slot, from);
-        self.drive(now, slot, Input::Command(Command::SetPeer(from)));
-        Ok(slot)
-    }
-
-    fn lock_to(&mut self, slot: usize, peer: SocketAddr) {
-        let Some(entry) = self.slots.get_mut(slot) else { return };
-        if let Some(before) = entry.peer.replace(peer)
-            && self.by_peer.get(&before) == Some(&slot)
-        {
-            self.by_peer.remove(&before);
-        }
-        self.by_peer.insert(peer, slot);
     }
 
     /// Hands a call one input, does what it answers, and sees to its next wake-up.
-    fn drive(&mut self, now: Instant, index: usize, input: Input<'_>) {
+    pub(super) fn drive(&mut self, now: Instant, index: usize, input: Input<'_>) {
         let Self { parts, slots, sending, unsent, timers, totals, .. } = self;
         let Some(slot) = slots.get_mut(index) else { return };
         let Slot { key, engine, events, peer, stream, .. } = slot;
@@ -344,7 +312,7 @@ impl Calls {
                     },
                     Output::Event(event) => {
                         if matches!(event.kind, EventKind::MediaReady { .. }) {
-                            totals.ready[Totals::index(engine.transport())] += 1;
+                            totals.ready[engine.transport().index()] += 1;
                         }
                         tell(call, event, events.as_ref());
                     }
@@ -361,8 +329,7 @@ impl Calls {
                 if let Some(at) = wake
                     && slot.scheduled.is_none_or(|scheduled| at < scheduled)
                 {
-                    slot.scheduled = Some(at);
-                    timers.schedule(at, slot.key);
+                    slot.scheduled = Some(timers.schedule(at, slot.key));
                 }
             }
             Ok(None) => self.remove(index),
@@ -397,47 +364,12 @@ impl Calls {
             self.parts.metrics.observe(&stats.reception);
         }
         self.by_id.remove(&id);
-        if let Some(peer) = slot.peer
-            && self.by_peer.get(&peer) == Some(&index)
-        {
-            self.by_peer.remove(&peer);
-        }
+        self.peers.release(index);
+        self.phases.give_back(slot.phase);
         self.parts.directory.remove(id);
         // Processors of a call that panicked may do so again while they are dropped.
         if catch_unwind(AssertUnwindSafe(|| drop(slot))).is_err() {
             error!(call.id = %id, "a processor panicked while it was dropped");
         }
-    }
-}
-
-/// Logs an event and sends it to the call's owner.
-fn tell(call: CallId, event: Event, events: Option<&EventSink>) {
-    match &event.kind {
-        EventKind::CallStarted { transport } => info!(call.id = %call, %transport, "call started"),
-        EventKind::CallEnded { reason, stats } => info!(
-            call.id = %call,
-            %reason,
-            received = stats.packets_received,
-            lost = stats.packets_lost,
-            sent = stats.packets_sent,
-            rejected = stats.rejected.total(),
-            jitter_ms = stats.reception.jitter_ms,
-            mos = stats.reception.mos_cqe,
-            "call ended"
-        ),
-        EventKind::FormatMismatch { expected, actual } => warn!(
-            call.id = %call,
-            %expected,
-            actual,
-            "the peer sends another format than the one asked for"
-        ),
-        EventKind::NoMedia { silent_ms } => {
-            info!(call.id = %call, silent_ms, "nothing comes from the peer");
-        }
-        kind => debug!(call.id = %call, ?kind, "event"),
-    }
-    if let Some(events) = events {
-        // Whoever opened the call may have lost interest.
-        let _ = events.send(CallEvent { call, event });
     }
 }

@@ -1,24 +1,24 @@
-//! A shard: one thread with its own single-threaded tokio runtime, its own UDP port, its own calls
-//! and timers. Nothing on the media path is shared with other shards or locked.
+//! A shard: one thread with its own UDP port, its own calls and timers. Nothing on the media path is
+//! shared with other shards or locked.
 
 mod calls;
+mod opening;
+mod phases;
 mod stream;
+mod telling;
 
-use std::cell::RefCell;
 use std::io;
 use std::net::TcpStream;
-use std::os::fd::AsFd;
-use std::rc::Rc;
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::io::Interest;
-use tokio::net::UdpSocket;
-use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::sync::{Notify, OwnedSemaphorePermit};
-use tokio::task::LocalSet;
-use tracing::error;
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token, Waker};
+use tokio::sync::OwnedSemaphorePermit;
+use tracing::{debug, error};
 
 use self::calls::Calls;
 use super::clock::Clock;
@@ -35,8 +35,18 @@ use crate::processor::Pipeline;
 /// How often the sums over a shard's calls are published.
 const PUBLISH_EVERY: Duration = Duration::from_secs(1);
 
-/// Batches that are read from the port before timers and commands have their turn.
-const MAX_BATCHES: usize = 8;
+/// Batches that are read from the port before streams, commands and timers have their turn.
+const MAX_BATCHES: usize = 32;
+
+/// Commands that are carried out before audio has its turn again.
+const MAX_COMMANDS: usize = 64;
+
+/// Sockets that are looked at in one turn.
+const MAX_EVENTS: usize = 1_024;
+
+/// The shard's port, and its commands, among its events; streams are told by their slot.
+const PORT: Token = Token(usize::MAX - 1);
+const COMMANDS: Token = Token(usize::MAX - 2);
 
 /// What the rest of the process wants of a shard.
 #[derive(Debug)]
@@ -57,6 +67,25 @@ pub(super) enum ShardCommand {
     Stop,
 }
 
+/// The way to a shard.
+#[derive(Debug)]
+pub(super) struct ShardCommands {
+    sender: Sender<ShardCommand>,
+    waker: Waker,
+}
+
+impl ShardCommands {
+    /// Commands the shard; false where it is gone.
+    pub(super) fn send(&self, command: ShardCommand) -> bool {
+        let there = self.sender.send(command).is_ok();
+        if there && let Err(error) = self.waker.wake() {
+            // The shard looks at its commands whenever it wakes.
+            error!(%error, "a shard could not be woken");
+        }
+        there
+    }
+}
+
 /// What a shard is made of.
 pub(super) struct ShardParts {
     pub(super) index: usize,
@@ -65,105 +94,118 @@ pub(super) struct ShardParts {
     pub(super) accept: Accept,
     pub(super) max_rtp_calls: usize,
     pub(super) max_frame_bytes: usize,
+    /// How late most frames must be sent at the latest, where new calls are to be taken; zero: take
+    /// them in any case.
+    pub(super) max_lateness: Duration,
     pub(super) default_pipeline: Pipeline,
     pub(super) directory: Arc<Directory>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) recordings: Recordings,
-    pub(super) commands: UnboundedReceiver<ShardCommand>,
     pub(super) socket: std::net::UdpSocket,
 }
 
 /// Starts a shard's thread.
-pub(super) fn spawn(parts: ShardParts) -> io::Result<JoinHandle<()>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    thread::Builder::new().name(format!("shard-{}", parts.index)).spawn(move || {
-        let local = LocalSet::new();
-        if let Err(error) = local.block_on(&runtime, run(parts)) {
+pub(super) fn spawn(parts: ShardParts) -> io::Result<(ShardCommands, JoinHandle<()>)> {
+    let poll = Poll::new()?;
+    let port = parts.socket.as_raw_fd();
+    poll.registry().register(&mut SourceFd(&port), PORT, Interest::READABLE)?;
+    let waker = Waker::new(poll.registry(), COMMANDS)?;
+    let (sender, commands) = mpsc::channel();
+    let name = format!("shard-{}", parts.index);
+    let thread = thread::Builder::new().name(name).spawn(move || {
+        if let Err(error) = run(parts, poll, &commands) {
             error!(%error, "a shard failed");
         }
-    })
+    })?;
+    Ok((ShardCommands { sender, waker }, thread))
 }
 
-async fn run(mut parts: ShardParts) -> io::Result<()> {
+fn run(parts: ShardParts, mut poll: Poll, commands: &Receiver<ShardCommand>) -> io::Result<()> {
     let clock = parts.clock;
-    let socket = UdpSocket::from_std(parts.socket.try_clone()?)?;
-    let (_, no_commands) = tokio::sync::mpsc::unbounded_channel();
-    let mut commands = std::mem::replace(&mut parts.commands, no_commands);
-    let sooner = Rc::new(Notify::new());
-    let calls = Rc::new(RefCell::new(Calls::new(parts, Rc::clone(&sooner))));
+    let mut calls = Calls::new(parts, poll.registry().try_clone()?);
+    let mut events = Events::with_capacity(MAX_EVENTS);
     let mut batch = ReceiveBatch::new();
     let mut publish_at = clock.now() + PUBLISH_EVERY;
+    // The port, a stream or the commands may hold more than was taken.
+    let mut more = false;
     let mut stopping = false;
-    let sleep = tokio::time::sleep_until(publish_at.into());
-    tokio::pin!(sleep);
     loop {
-        let deadline = calls.borrow_mut().arm(publish_at);
-        sleep.as_mut().reset(deadline.into());
+        let latest = if more { clock.now() } else { publish_at };
+        let until = calls.next_wake().map_or(latest, |next| next.min(latest));
+        wait(&mut poll, &mut events, clock, until)?;
+        for event in &events {
+            if !matches!(event.token(), PORT | COMMANDS) {
+                calls.is_readable(event.token(), event.is_read_closed() || event.is_error());
+            }
+        }
         // Audio that has arrived comes before the frames that are due: after a stall, those shall
         // find it in their queues.
-        let command = tokio::select! {
-            biased;
-            result = receive(&socket, &mut batch, &clock, &calls) => {
-                result?;
-                commands.try_recv().ok()
-            }
-            command = commands.recv(), if !stopping => Some(command.unwrap_or(ShardCommand::Stop)),
-            () = sooner.notified() => None,
-            () = &mut sleep => commands.try_recv().ok(),
-        };
+        more = receive(&mut batch, &mut calls);
+        more |= calls.read_streams();
+        more |= take_commands(commands, &mut calls, &mut stopping);
+        calls.run_timers();
         let now = clock.now();
-        if let Some(command) = command {
-            stopping |= matches!(command, ShardCommand::Stop);
-            calls.borrow_mut().handle_command(now, command, &calls);
+        if now >= publish_at || stopping {
+            publish_at = now + PUBLISH_EVERY;
+            calls.publish();
         }
-        {
-            let mut calls = calls.borrow_mut();
-            calls.run_timers(now);
-            calls.flush();
-            if now >= publish_at || stopping {
-                publish_at = now + PUBLISH_EVERY;
-                calls.publish();
-            }
-            if stopping && calls.is_empty() {
-                return Ok(());
-            }
+        if stopping && calls.is_empty() {
+            return Ok(());
         }
-        // A port that is never empty must leave time for the streams.
-        tokio::task::yield_now().await;
     }
 }
 
-/// Waits for datagrams and hands them to their calls, a bounded number at a time.
+/// Waits for something to come, until `until` at the latest.
 ///
-/// # Cancel safety
-/// Nothing is read before it is handed on, so that nothing is lost.
-async fn receive(
-    socket: &UdpSocket,
-    batch: &mut ReceiveBatch,
-    clock: &Clock,
-    calls: &RefCell<Calls>,
-) -> io::Result<()> {
-    socket.readable().await?;
+/// Sockets are watched for whole milliseconds only, as the kernel counts them here; the rest is
+/// slept. So what comes within the last millisecond before calls have their ticks waits for those:
+/// with many calls, which have ticks all the time, each wake-up serves what came in a whole step of
+/// the timers, and a few system calls do for all of it.
+fn wait(poll: &mut Poll, events: &mut Events, clock: Clock, until: Instant) -> io::Result<()> {
+    let ahead = until.saturating_duration_since(clock.now());
+    let whole = Duration::from_millis(u64::try_from(ahead.as_millis()).unwrap_or(u64::MAX));
+    if whole.is_zero() {
+        clock.sleep(ahead);
+    }
+    match poll.poll(events, Some(whole)) {
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+        result => result,
+    }
+}
+
+/// Hands datagrams to their calls, a bounded number at a time; true where there may be more.
+fn receive(batch: &mut ReceiveBatch, calls: &mut Calls) -> bool {
     for _ in 0..MAX_BATCHES {
-        match socket.try_io(Interest::READABLE, || batch.receive(socket.as_fd())) {
+        match batch.receive(calls.port()) {
             Ok(more) => {
-                let now = clock.now();
-                let mut calls = calls.borrow_mut();
-                for datagram in batch.iter() {
-                    calls.handle_datagram(now, datagram);
-                }
-                calls.flush();
+                calls.handle_datagrams(batch);
                 if !more {
-                    break;
+                    return false;
                 }
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
             // Errors of single datagrams sent before (ICMP) come up here; the socket lives on.
-            Err(error) => {
-                tracing::debug!(%error, "the RTP port reported an error");
-                break;
-            }
+            Err(error) => debug!(%error, "the RTP port reported an error"),
         }
     }
-    Ok(())
+    true
+}
+
+/// Carries out commands, a bounded number at a time; true where there may be more.
+fn take_commands(
+    commands: &Receiver<ShardCommand>,
+    calls: &mut Calls,
+    stopping: &mut bool,
+) -> bool {
+    for _ in 0..MAX_COMMANDS {
+        let command = match commands.try_recv() {
+            Ok(command) => command,
+            Err(TryRecvError::Empty) => return false,
+            Err(TryRecvError::Disconnected) if *stopping => return false,
+            Err(TryRecvError::Disconnected) => ShardCommand::Stop,
+        };
+        *stopping |= matches!(command, ShardCommand::Stop);
+        calls.handle_command(command);
+    }
+    true
 }

@@ -1,47 +1,67 @@
-use std::cell::RefCell;
-use std::io;
-use std::rc::Rc;
+use std::io::{self, Read};
+use std::os::fd::AsFd;
 
 use bytes::{Buf, BytesMut};
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
 use socket2::SockRef;
-use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::task::AbortHandle;
-
-use super::calls::Calls;
-use crate::engine::Input;
-use crate::runtime::clock::Clock;
-use crate::runtime::timers::Key;
 
 /// One AudioSocket connection of a call. Dropping it closes the connection.
 pub(super) struct Stream {
-    tcp: Rc<TcpStream>,
-    reader: AbortHandle,
+    tcp: TcpStream,
     /// The rest of a frame that the kernel took only in part.
     unsent: BytesMut,
     _permit: OwnedSemaphorePermit,
 }
 
+/// What reading came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Taken {
+    /// So many bytes; all that were there.
+    All(usize),
+    /// As many bytes as there was room for; there may be more.
+    Some(usize),
+    /// The connection is over.
+    Closed,
+}
+
 impl Stream {
-    /// Starts to read; what comes goes to the call of `key`.
+    /// A connection whose input is told as `token`.
     pub(super) fn open(
         stream: std::net::TcpStream,
         permit: OwnedSemaphorePermit,
-        key: Key,
-        clock: Clock,
-        calls: Rc<RefCell<Calls>>,
+        registry: &Registry,
+        token: Token,
     ) -> io::Result<Self> {
-        let tcp = Rc::new(TcpStream::from_std(stream)?);
-        let reader = tokio::task::spawn_local(read(Rc::clone(&tcp), key, clock, calls));
-        Ok(Self { tcp, reader: reader.abort_handle(), unsent: BytesMut::new(), _permit: permit })
+        stream.set_nonblocking(true)?;
+        let mut tcp = TcpStream::from_std(stream);
+        registry.register(&mut tcp, token, Interest::READABLE)?;
+        Ok(Self { tcp, unsent: BytesMut::new(), _permit: permit })
+    }
+
+    /// Reads what has come into `buffer`.
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Taken {
+        loop {
+            match self.tcp.read(buffer) {
+                Ok(0) => return Taken::Closed,
+                Ok(length) if length < buffer.len() => return Taken::All(length),
+                Ok(length) => return Taken::Some(length),
+                Err(error) => match error.kind() {
+                    io::ErrorKind::Interrupted => {}
+                    io::ErrorKind::WouldBlock => return Taken::All(0),
+                    _ => return Taken::Closed,
+                },
+            }
+        }
     }
 
     /// Writes one frame at once; false where the peer does not read and the frame is dropped.
     ///
     /// Frames stay whole: the rest of one goes out before the next.
     pub(super) fn write(&mut self, frame: &[u8]) -> bool {
-        // Not tokio's `try_write`: a fresh stream counts as not writable until it is polled.
-        let socket = SockRef::from(&*self.tcp);
+        let fd = self.tcp.as_fd();
+        let socket = SockRef::from(&fd);
         if !self.unsent.is_empty() {
             let sent = socket.send(&self.unsent).unwrap_or(0);
             self.unsent.advance(sent);
@@ -54,42 +74,8 @@ impl Stream {
                 self.unsent.extend_from_slice(&frame[sent..]);
                 true
             }
-            // Where the connection is broken, the reader learns it too.
+            // Where the connection is broken, reading tells it too.
             Err(_) => false,
         }
     }
-}
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        self.reader.abort();
-    }
-}
-
-async fn read(tcp: Rc<TcpStream>, key: Key, clock: Clock, calls: Rc<RefCell<Calls>>) {
-    while tcp.readable().await.is_ok() {
-        if !read_once(&tcp, key, clock, &mut calls.borrow_mut()) {
-            return;
-        }
-        // A peer that sends without end must leave time for the others.
-        tokio::task::yield_now().await;
-    }
-}
-
-/// Hands on what has come; false where the connection is over.
-fn read_once(tcp: &TcpStream, key: Key, clock: Clock, calls: &mut Calls) -> bool {
-    let mut buffer = calls.take_stream_buffer();
-    let open = match tcp.try_read(&mut buffer) {
-        Ok(0) => false,
-        Ok(length) => {
-            calls.handle_stream(clock.now(), key, Input::Stream(&buffer[..length]));
-            true
-        }
-        Err(error) => error.kind() == io::ErrorKind::WouldBlock,
-    };
-    calls.give_stream_buffer(buffer);
-    if !open {
-        calls.handle_stream(clock.now(), key, Input::StreamClosed);
-    }
-    open
 }
