@@ -19,7 +19,7 @@ const ROOFLESS: [&str; 2] = ["lib", "testing"];
 
 /// Third-party crates, each with the rooms that may use it. A room that is not named, or a crate
 /// that is not, is a fault.
-const CRATES: [(&str, &[&str]); 34] = [
+const CRATES: [(&str, &[&str]); 37] = [
     ("audiopus", &["dsp"]),
     ("axum", &["api"]),
     ("base64", &["ari"]),
@@ -29,7 +29,9 @@ const CRATES: [(&str, &[&str]); 34] = [
     ("dasp", &["dsp"]),
     ("etherparse", &["cli"]),
     ("futures_util", &["runtime", "ari", "api", "server"]),
+    ("hdrhistogram", &["cli"]),
     ("hound", &["runtime", "cli"]),
+    ("humantime", &["cli"]),
     ("libc", &["runtime"]),
     ("mio", &["runtime", "cli"]),
     ("pcap_parser", &["cli"]),
@@ -41,6 +43,7 @@ const CRATES: [(&str, &[&str]); 34] = [
     ("reqwest", &["ari"]),
     ("rlimit", &["cli"]),
     ("rtp_rs", &["wire"]),
+    ("rustix", &["cli"]),
     ("rustls", &["ari"]),
     ("rustls_native_certs", &["ari"]),
     ("serde", ANYWHERE),

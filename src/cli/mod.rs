@@ -9,6 +9,8 @@
 mod analyze;
 mod check_config;
 mod demo;
+mod fixture;
+mod load;
 mod log;
 mod open_files;
 mod ready;
@@ -24,6 +26,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 pub use self::analyze::AnalyzeArgs;
 pub use self::check_config::CheckConfigArgs;
 pub use self::demo::DemoArgs;
+pub use self::load::LoadArgs;
 pub use self::serve::ServeArgs;
 
 use crate::config::{Config, ConfigErrors, Override, Sources};
@@ -62,6 +65,7 @@ enum Command {
     Serve(ServeArgs),
     /// Play a caller against the real server on loopback, over RTP and AudioSocket, and measure
     Demo(DemoArgs),
+    Load(LoadArgs),
     /// Check a configuration, with the environment as `serve` would see it
     CheckConfig(CheckConfigArgs),
     Analyze(AnalyzeArgs),
@@ -73,6 +77,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match Cli::try_parse_from(&arguments) {
         Ok(Cli { command: Command::Serve(arguments) }) => serve::run(arguments),
         Ok(Cli { command: Command::Demo(arguments) }) => demo::run(arguments),
+        Ok(Cli { command: Command::Load(arguments) }) => load::run(arguments),
         Ok(Cli { command: Command::CheckConfig(arguments) }) => check_config::run(&arguments),
         Ok(Cli { command: Command::Analyze(arguments) }) => analyze::run(&arguments),
         Err(told) => {

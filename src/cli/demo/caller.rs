@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 use thiserror::Error;
 use tokio::time::{sleep_until, timeout};
 
-use super::fixture::{FRAME_SAMPLES, RATE};
 use super::progress::Spoken;
 use crate::audio::Ptime;
+use crate::cli::fixture::{FRAME_SAMPLES, RATE};
 use crate::runtime::Clock;
 
 /// How long the caller listens after its last frame: longer than any round trip that passes.

@@ -7,9 +7,9 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use uuid::Uuid;
 
 use super::caller::{CallerError, Line};
-use super::fixture::RATE;
 use super::probe::Served;
 use crate::audio::MediaFormat;
+use crate::cli::fixture::RATE;
 use crate::dsp::l16;
 use crate::wire::audiosocket::{encode_audio, encode_hangup, encode_uuid};
 use crate::wire::{AudioSocketFrame, FrameDecoder};

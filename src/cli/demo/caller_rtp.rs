@@ -6,10 +6,10 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::timeout;
 
 use super::caller::{CallerError, Line};
-use super::fixture::FRAME_SAMPLES;
 use super::probe::Served;
 use crate::audio::MediaFormat;
 use crate::call::{EndReason, Transport};
+use crate::cli::fixture::FRAME_SAMPLES;
 use crate::dsp::g711;
 use crate::runtime::MediaHandle;
 use crate::wire::{ExtTs, PayloadType, RtpHeader, RtpPacket, RtpTs, Seq, Ssrc, TsExtender, rtp};

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::caller::Conversation;
-use super::fixture::{FRAME_SAMPLES, RATE, travelled};
 use super::probe::{Arrival, Served};
 use super::recording::Recording;
 use crate::audio::MediaFormat;
 use crate::call::Transport;
+use crate::cli::fixture::{FRAME_SAMPLES, RATE, travelled};
 use crate::dsp::{Match, find_offset};
 
 /// Where the echo is looked for: up to 2 s behind the speech.

@@ -9,7 +9,6 @@ mod caller;
 mod caller_audiosocket;
 mod caller_rtp;
 mod figures;
-mod fixture;
 mod limits;
 mod probe;
 mod progress;
@@ -38,6 +37,7 @@ use self::report::Report;
 use self::server::DemoServer;
 use crate::audio::MediaFormat;
 use crate::call::Transport;
+use crate::cli::fixture;
 use crate::processor::EchoSettings;
 use crate::runtime::Clock;
 

@@ -5,11 +5,13 @@
 mod address;
 mod bind;
 mod control;
+mod mirror;
 mod receive;
 mod send;
 
 pub(crate) use bind::bind;
 pub(crate) use control::{tell_arrival, tell_local_address};
+pub(crate) use mirror::mirror;
 pub(crate) use receive::{Datagram, ReceiveBatch};
 pub(crate) use send::SendBatch;
 

@@ -12,7 +12,7 @@ pub(super) const RATE: SampleRate = SampleRate::HZ_8000;
 /// Samples of one packet, 20 ms.
 pub(super) const FRAME_SAMPLES: usize = Ptime::MS_20.samples(RATE);
 
-static SPEECH: &[u8] = include_bytes!("../../../fixtures/speech-8k.wav");
+static SPEECH: &[u8] = include_bytes!("../../fixtures/speech-8k.wav");
 
 /// The speech that the caller plays, with silence behind it up to a whole number of frames.
 pub(super) fn speech() -> Vec<i16> {

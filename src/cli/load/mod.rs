@@ -1,0 +1,167 @@
+//! `sidetone load`: thousands of callers at once against a server that echoes.
+//!
+//! One thread plays all callers, in slots of a millisecond, and compares what each of them hears
+//! with what it said, sample by sample. How calls are set up and how their audio travels
+//! (`lines.rs`) is apart from what callers do (`driver.rs`, `caller.rs`). Beside a server, a loop
+//! can be measured that does nothing but send back what comes (`bare.rs`).
+
+mod arguments;
+mod bare;
+mod caller;
+mod core;
+mod driver;
+mod impairment;
+mod lines;
+mod plan;
+mod process;
+mod progress;
+mod report;
+mod rtp;
+mod sequence;
+mod speech;
+mod stopwatch;
+mod tally;
+mod verifier;
+
+use std::io::{self, Write};
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use thiserror::Error;
+
+pub use self::arguments::LoadArgs;
+
+use self::arguments::{CallsArgs, RtpArgs, Transport, What};
+use self::bare::{BareError, BareProcess};
+use self::driver::{DriveError, Driver, Outcome};
+use self::impairment::Impairment;
+use self::lines::LineError;
+use self::plan::Plan;
+use self::process::Process;
+use self::report::Report;
+use self::rtp::LoopbackLines;
+use self::speech::{Encoding, Speech};
+use super::log;
+use crate::audio::MediaFormat;
+use crate::cli::fixture;
+use crate::config::LogSettings;
+use crate::runtime::Clock;
+
+/// How often frames are sent and received.
+const SLOT: Duration = Duration::from_millis(1);
+
+/// Slots in the time of a frame.
+const FRAME_SLOTS: usize = 20;
+
+/// Why there are no figures.
+#[derive(Debug, Error)]
+enum LoadError {
+    #[error("{to}: no such address: {source}")]
+    Resolve { to: String, source: io::Error },
+    #[error(transparent)]
+    Core(#[from] core::CoreError),
+    #[error(transparent)]
+    Bare(#[from] BareError),
+    #[error("{target}: {source}{hint}")]
+    Drive { target: SocketAddr, source: DriveError, hint: &'static str },
+}
+
+/// What to look at where nothing comes back.
+const HINT: &str = "\n\
+    Does a server listen there? Does it take callers that nobody announced (rtp.accept = \"any\"),\n\
+    and echo (pipelines.default = \"echo\")?";
+
+/// Runs it. The figures go to standard output, progress to standard error.
+pub(super) fn run(arguments: LoadArgs) -> ExitCode {
+    log::start(&LogSettings::default());
+    let (calls, result) = match arguments.what {
+        What::Bare(arguments) => return bare::run(&arguments),
+        What::Rtp(arguments) => {
+            let report = load_rtp(&arguments);
+            (arguments.calls, report)
+        }
+    };
+    let report = match result {
+        Ok(report) => report,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let mut out = io::stdout().lock();
+    let written =
+        if calls.json { report.write_json(&mut out) } else { report.write_text(&mut out) };
+    let failed = calls.check && !report.faults().is_empty();
+    match written.and_then(|()| out.flush()) {
+        Ok(()) if !failed => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
+}
+
+fn load_rtp(arguments: &RtpArgs) -> Result<Report, LoadError> {
+    let RtpArgs { calls, codec, loss, jitter } = arguments;
+    let encoding = match codec.format() {
+        MediaFormat::Alaw => Encoding::Alaw,
+        _ => Encoding::Ulaw,
+    };
+    let speech = Speech::new(encoding, fixture::RATE);
+    let plan = calls.plan(Impairment::new(*loss, *jitter));
+    let against = |to: SocketAddr, process: Option<Process>| {
+        let lines = LoopbackLines::new(to, codec.format())?;
+        Driver::new(&plan, &speech, lines, Clock::new()).run(process)
+    };
+    load(Transport::Rtp, calls, &plan, against)
+}
+
+/// Runs against the bare loop, the server, or both.
+fn load(
+    transport: Transport,
+    calls: &CallsArgs,
+    plan: &Plan,
+    against: impl Fn(SocketAddr, Option<Process>) -> Result<Outcome, DriveError>,
+) -> Result<Report, LoadError> {
+    let target = calls.to.as_deref().map(resolve).transpose()?;
+    core::pin(calls.core)?;
+    let drive = |target: SocketAddr, process: Option<Process>| {
+        against(target, process).map_err(|source| {
+            let hint = match &source {
+                DriveError::NothingAnswers | DriveError::SetUp(_) => HINT,
+                _ => "",
+            };
+            LoadError::Drive { target, source, hint }
+        })
+    };
+    let bare = calls.bare.then(|| {
+        let bare = BareProcess::start(transport, calls.bare_core)?;
+        Ok::<_, LoadError>((bare.address, drive(bare.address, Some(bare.process))?))
+    });
+    let bare = bare.transpose()?;
+    let server = calls.pid.map(|pid| Process { pid });
+    let label = transport.label();
+    match (target, &bare) {
+        (Some(target), bare) => {
+            let outcome = drive(target, server)?;
+            let bare = bare.as_ref().map(|(_, outcome)| outcome);
+            let to = calls.to.clone().unwrap_or_else(|| target.to_string());
+            Ok(Report::new(label, to, plan, &outcome, bare))
+        }
+        (None, Some((address, outcome))) => {
+            Ok(Report::new(label, address.to_string(), plan, outcome, Some(outcome)))
+        }
+        (None, None) => unreachable!("the command line asks for one of them"),
+    }
+}
+
+impl CallsArgs {
+    fn plan(&self, impairment: Impairment) -> Plan {
+        let Self { calls, ramp, duration, hold, .. } = *self;
+        Plan { calls, ramp, duration, hold, impairment }
+    }
+}
+
+fn resolve(to: &str) -> Result<SocketAddr, LoadError> {
+    let unknown = |source| LoadError::Resolve { to: to.to_owned(), source };
+    let mut addresses = to.to_socket_addrs().map_err(unknown)?;
+    addresses.next().ok_or_else(|| unknown(io::ErrorKind::NotFound.into()))
+}
