@@ -135,12 +135,21 @@ impl Engine {
         engine
     }
 
-    /// Lets frames be sent at `moment` and whole packet times before and after it, from the next one
-    /// on. Without this, the first is sent as soon as it can be.
-    pub fn set_ticks(&mut self, moment: Instant) {
+    /// Lets frames be sent at `moment` and whole packet times before and after it. Without this, the
+    /// first is sent as soon as it can be.
+    ///
+    /// Once something was played, no frame comes less than a packet time behind the one before it.
+    pub fn set_ticks(&mut self, now: Instant, moment: Instant) {
+        self.now = self.now.max(now);
         self.ticks = Some(moment);
-        if let Some(pacer) = &mut self.pacer {
-            pacer.align(moment);
+        let played = self.serving.as_ref().is_some_and(|serving| serving.playout.has_played());
+        match &mut self.pacer {
+            Some(pacer) if played => pacer.align(moment),
+            pacer => {
+                if pacer.take().is_some() {
+                    self.start_pacer();
+                }
+            }
         }
     }
 

@@ -22,6 +22,8 @@ pub struct Playout {
     pulled: u64,
     /// Value of `pulled` when the queue was last empty: where the present playback began.
     began: u64,
+    /// The latest frame was, at least in part, silence for want of samples.
+    dry: bool,
 }
 
 /// What [`Playout::pull`] found.
@@ -55,6 +57,7 @@ impl Playout {
             pushed: 0,
             pulled: 0,
             began: 0,
+            dry: true,
         }
     }
 
@@ -76,6 +79,19 @@ impl Playout {
         self.queue.len()
     }
 
+    /// Whether samples were wanting when the latest frame was taken, and none were queued since; so
+    /// it is before the first.
+    #[must_use]
+    pub fn is_dry(&self) -> bool {
+        self.dry
+    }
+
+    /// Whether anything of the queue has been sent yet.
+    #[must_use]
+    pub fn has_played(&self) -> bool {
+        self.pulled > 0
+    }
+
     /// Queues samples and returns how many there was room for.
     pub fn push(&mut self, samples: &[i16]) -> usize {
         if self.queue.is_empty() {
@@ -85,6 +101,7 @@ impl Playout {
         let taken = &samples[..samples.len().min(room)];
         self.queue.extend(taken);
         self.pushed += taken.len() as u64;
+        self.dry &= taken.is_empty();
         taken.len()
     }
 
@@ -125,6 +142,7 @@ impl Playout {
         silence.fill(0);
         self.queue.drain(..count);
         self.pulled += count as u64;
+        self.dry |= count < frame.len();
         Pulled { queued_samples: count, drained: count > 0 && self.queue.is_empty() }
     }
 
@@ -201,6 +219,23 @@ mod tests {
         let mut playout = playout();
         playout.mark("now");
         assert_eq!(playout.pop_mark().as_deref(), Some("now"));
+    }
+
+    #[test]
+    fn a_queue_is_dry_when_a_frame_wanted_more_than_there_was() {
+        let mut playout = playout();
+        assert!(playout.is_dry());
+        playout.push(&[1; 320]);
+        assert!(!playout.is_dry());
+        pull(&mut playout);
+        pull(&mut playout);
+        assert!(!playout.is_dry(), "empty, but nothing was wanting");
+        pull(&mut playout);
+        assert!(playout.is_dry());
+        playout.push(&[1; 159]);
+        assert!(!playout.is_dry());
+        pull(&mut playout);
+        assert!(playout.is_dry());
     }
 
     #[test]

@@ -71,7 +71,7 @@ impl LiveFeed {
     /// Plays a frame behind those before it. What the queue has no room for is lost: live audio of a
     /// minute ago is of no use.
     pub fn play(&mut self, samples: &[i16], cx: &mut Context<'_>) {
-        if cx.queued() == 0 {
+        if cx.is_dry() {
             cx.play(&self.cushion);
             self.look_anew();
         }
@@ -206,6 +206,24 @@ mod tests {
         let mut expected = vec![0; 320];
         expected.resize(160_000, 0);
         Sine::new(200.0, RATE, 0.25).fill(&mut expected[320..]);
+        assert!(rig.heard == expected);
+    }
+
+    #[test]
+    fn a_frame_that_comes_right_after_its_tick_is_in_time_for_the_next() {
+        let mut rig = Rig::new(Duration::from_millis(20));
+        rig.frame();
+        for _ in 0..100 {
+            rig.tick();
+            rig.tick();
+            // Empty, but no tick has found it so.
+            assert_eq!(rig.queued_ms(), 0);
+            rig.frame();
+            rig.frame();
+        }
+        let mut expected = vec![0; 160];
+        expected.resize(160 * 200, 0);
+        Sine::new(200.0, RATE, 0.25).fill(&mut expected[160..]);
         assert!(rig.heard == expected);
     }
 

@@ -107,6 +107,13 @@ impl Context<'_> {
         self.playout.queued()
     }
 
+    /// Whether the queue had too little for the latest frame, and got nothing since; so it is before
+    /// the first.
+    #[must_use]
+    pub fn is_dry(&self) -> bool {
+        self.playout.is_dry()
+    }
+
     /// Asks for an [`EventKind::Mark`] when everything queued up to now has been sent.
     pub fn mark(&mut self, name: &str) {
         self.playout.mark(name);

@@ -174,7 +174,7 @@ impl Calls {
         if slot.engine.counters().packets_received > 0 {
             slot.settled = true;
             slot.phase = self.phases.move_behind(now, slot.phase);
-            slot.engine.set_ticks(self.phases.moment(slot.phase));
+            slot.engine.set_ticks(now, self.phases.moment(slot.phase));
             self.drive(now, index, Input::Timeout);
         }
     }

@@ -93,7 +93,7 @@ impl Calls {
     ) -> Key {
         self.serial += 1;
         let phase = self.phases.take();
-        engine.set_ticks(self.phases.moment(phase));
+        engine.set_ticks(now, self.phases.moment(phase));
         self.totals.started[engine.transport().index()] += 1;
         let entry = self.slots.vacant_entry();
         let key = Key { slot: entry.key(), serial: self.serial };
