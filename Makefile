@@ -1,6 +1,6 @@
 # The two commands that a newcomer needs: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench-dsp bench-jitter setup
+.PHONY: help demo test lint bench-dsp bench-jitter bench-stages setup
 
 CARGO ?= cargo
 
@@ -10,6 +10,7 @@ help:
 	@echo "make lint        formatting and lints, as CI wants them"
 	@echo "make bench-dsp   speed and quality of codecs and resamplers, ours and others'; fails where a bar is not met"
 	@echo "make bench-jitter delay, loss and cost of jitter buffers over the same traces, ours and others'; the same"
+	@echo "make bench-stages what each stage of the media path costs by itself, one call's and a thousand's engines"
 
 demo: setup
 	$(CARGO) run --release --locked -- demo
@@ -36,6 +37,10 @@ bench-dsp: setup
 bench-jitter: setup
 	@benches/setup.sh pesq
 	$(CARGO) bench --locked --bench jitter
+
+# On one core; a minute. What has changed since the last run here is told, too.
+bench-stages: setup
+	$(CARGO) bench --locked --bench stages
 
 # A C compiler: Rust links with it, and the TLS library has parts in C and assembler. libopus: the Opus codec.
 setup:

@@ -8,3 +8,4 @@ pub(crate) mod counting;
 pub(crate) mod document;
 pub(crate) mod machine;
 pub(crate) mod panel;
+pub(crate) mod recycling;
