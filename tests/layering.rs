@@ -50,7 +50,7 @@ const CRATES: [(&str, &[&str]); 37] = [
     // In `media` for a unit test of a JSON form.
     ("serde_json", &["media", "runtime", "ari", "api", "cli"]),
     ("slab", &["runtime"]),
-    ("socket2", &["runtime"]),
+    ("socket2", &["runtime", "cli"]),
     ("tempfile", &["runtime", "config", "cli"]),
     ("thiserror", ANYWHERE),
     ("tokio", &["runtime", "ari", "api", "cli", "server"]),

@@ -1,3 +1,5 @@
+use std::io;
+
 use tracing::{debug, warn};
 
 use crate::config::Config;
@@ -6,8 +8,7 @@ use crate::config::Config;
 /// than the configuration's limits can need.
 pub(super) fn raise_limit(config: &Config) {
     let need = config.most_open_files();
-    // The soft limit is often 1024, for the sake of programs that use select(2).
-    match rlimit::increase_nofile_limit(u64::MAX) {
+    match raise() {
         Ok(limit) if limit < need => warn!(
             limit,
             need,
@@ -17,4 +18,13 @@ pub(super) fn raise_limit(config: &Config) {
         Ok(limit) => debug!(limit, need, "open files"),
         Err(error) => warn!(%error, need, "the limit on open files cannot be raised"),
     }
+}
+
+/// Lets the process open as many files as the system allows it to, and answers how many that are.
+///
+/// # Errors
+/// What the kernel says.
+pub(super) fn raise() -> io::Result<u64> {
+    // The soft limit is often 1024, for the sake of programs that use select(2).
+    rlimit::increase_nofile_limit(u64::MAX)
 }

@@ -1,17 +1,18 @@
 use std::net::SocketAddr;
-use std::num::ParseFloatError;
+use std::num::{ParseFloatError, ParseIntError};
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 use thiserror::Error;
 
-use crate::audio::MediaFormat;
+use crate::audio::{MediaFormat, RateError, SampleRate};
 
 const EXAMPLES: &str = "\
 Examples:
   sidetone load rtp --to 127.0.0.1:40000
   sidetone load rtp --to 127.0.0.1:40000 --calls 2000 --pid \"$(pidof sidetone)\" --bare
   sidetone load rtp --to 192.0.2.10:40000 --loss 1% --jitter 30ms
+  sidetone load audiosocket --to 127.0.0.1:9092 --calls 500 --hold 5s --check --json
   sidetone load rtp --bare
 
 The server must echo, and take callers that nobody announced:
@@ -37,6 +38,9 @@ pub(super) enum What {
     /// Callers over RTP
     #[command(after_help = EXAMPLES)]
     Rtp(RtpArgs),
+    /// Callers over AudioSocket, which is TCP
+    #[command(name = "audiosocket", after_help = EXAMPLES)]
+    AudioSocket(AudioSocketArgs),
     /// The least that a server can do: a loop that sends back what comes, until its standard input
     /// closes
     Bare(BareArgs),
@@ -55,6 +59,15 @@ pub(super) struct RtpArgs {
     /// Longest time by which a packet to the server is delayed; all up to it are equally likely
     #[arg(long, value_name = "TIME", default_value = "0ms", value_parser = humantime::parse_duration)]
     pub(super) jitter: Duration,
+}
+
+#[derive(Args, Clone, PartialEq, Debug)]
+pub(super) struct AudioSocketArgs {
+    #[command(flatten)]
+    pub(super) calls: CallsArgs,
+    /// Samples per second
+    #[arg(long, value_name = "HZ", default_value = "8000", value_parser = rate)]
+    pub(super) rate: SampleRate,
 }
 
 #[derive(Args, Clone, PartialEq, Debug)]
@@ -115,6 +128,8 @@ pub(super) struct BareArgs {
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Transport {
     Rtp,
+    #[value(name = "audiosocket")]
+    AudioSocket,
 }
 
 /// Formats of RTP that come back as they went.
@@ -137,6 +152,10 @@ enum ArgumentError {
     Time(#[from] humantime::DurationError),
     #[error("allowed: {SHORTEST:?} to {LONGEST:?}")]
     Span,
+    #[error("not a number: {0}")]
+    Hz(#[from] ParseIntError),
+    #[error(transparent)]
+    Rate(#[from] RateError),
 }
 
 /// Limits of a time that calls last or are measured.
@@ -148,6 +167,7 @@ impl Transport {
     pub(super) const fn label(self) -> &'static str {
         match self {
             Self::Rtp => "rtp",
+            Self::AudioSocket => "audiosocket",
         }
     }
 }
@@ -174,4 +194,9 @@ fn share(text: &str) -> Result<f64, ArgumentError> {
 fn span(text: &str) -> Result<Duration, ArgumentError> {
     let span = humantime::parse_duration(text)?;
     if (SHORTEST..=LONGEST).contains(&span) { Ok(span) } else { Err(ArgumentError::Span) }
+}
+
+fn rate(text: &str) -> Result<SampleRate, ArgumentError> {
+    let hz: u32 = text.parse()?;
+    Ok(SampleRate::try_from(hz)?)
 }

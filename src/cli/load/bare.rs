@@ -12,9 +12,11 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::arguments::{BareArgs, Transport};
-use super::core;
 use super::process::Process;
-use super::rtp::{DSCP, SOCKET_BUFFER_BYTES};
+use super::rtp::DSCP;
+use super::rtp_loopback::SOCKET_BUFFER_BYTES;
+use super::{audiosocket_bare, core};
+use crate::cli::open_files;
 use crate::runtime::udp;
 
 /// What a bare loop tells when it listens, as one line of JSON.
@@ -108,6 +110,13 @@ fn serve(arguments: &BareArgs) -> Result<ExitCode, BareError> {
                 .map_err(BareError::Listen)?;
             announce(&socket.local_addr().map_err(BareError::Listen)?)?;
             Err(BareError::Socket(udp::mirror(UdpSocket::as_fd(&socket), pause)))
+        }
+        Transport::AudioSocket => {
+            // Where that is not possible, connections that are too many are not accepted.
+            let _ = open_files::raise();
+            let mut listener = audiosocket_bare::Loop::bind(*bind).map_err(BareError::Listen)?;
+            announce(&listener.address().map_err(BareError::Listen)?)?;
+            Err(BareError::Socket(listener.run(pause)))
         }
     }
 }

@@ -16,7 +16,6 @@ const AHEAD: u64 = 10_007;
 
 /// One caller: what was said, and what came back.
 pub(super) struct Caller {
-    number: u32,
     /// Where in the speech it begins.
     origin: u64,
     /// Frames that were said.
@@ -35,7 +34,6 @@ impl Caller {
     pub(super) fn new(number: u32, speech: &Speech) -> Self {
         let origin = u64::from(number) * AHEAD % speech.samples();
         Self {
-            number,
             origin,
             frames: 0,
             sent_us: [0; REMEMBERED as usize],
@@ -44,10 +42,6 @@ impl Caller {
             sequence: None,
             answered: None,
         }
-    }
-
-    pub(super) fn number(&self) -> u32 {
-        self.number
     }
 
     /// Frames that were said.
@@ -108,8 +102,9 @@ impl Caller {
     pub(super) fn finish(mut self, speech: &Speech, tally: &mut Tally) {
         self.verifier.finish(u64::from(self.frames) * speech.frame_samples(), &mut self.echo);
         tally.echo.add(&self.echo);
-        let Calls { ended, without_echo, faulty, .. } = &mut tally.calls;
+        let Calls { ended, failed, without_echo, faulty, .. } = &mut tally.calls;
         *ended += 1;
+        *failed += u64::from(self.answered.is_none());
         *without_echo += u64::from(!self.verifier.has_begun());
         *faulty += u64::from(!self.echo.is_clean());
     }

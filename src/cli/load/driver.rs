@@ -5,15 +5,16 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::caller::Caller;
-use super::impairment::Fate;
+use super::impairment::{Fate, Impairment};
 use super::lines::{Event, LineError, Lines, Opened};
 use super::plan::Plan;
 use super::process::{Process, ProcessError, Reading};
 use super::progress::Progress;
+use super::ring::Ring;
 use super::speech::Speech;
 use super::stopwatch::Stopwatch;
 use super::tally::{Packets, Tally};
-use super::{FRAME_SLOTS, SLOT};
+use super::{DRAIN, FRAME_SLOTS, SLOT};
 use crate::runtime::Clock;
 
 /// How long after the first call an answer must have come.
@@ -24,9 +25,6 @@ const OPEN_LIMIT: Duration = Duration::from_secs(5);
 
 /// How long all calls are up before it is measured.
 const SETTLE: Duration = Duration::from_millis(500);
-
-/// How long a caller listens after its last frame.
-const DRAIN: Duration = Duration::from_secs(1);
 
 /// How long lines may take to close.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
@@ -87,8 +85,7 @@ pub(super) struct Driver<'a, L> {
     watch: Stopwatch,
     progress: Progress,
     slot: u64,
-    /// Calls by their number, modulo their count.
-    calls: Vec<Option<Box<Call>>>,
+    calls: Ring<Box<Call>>,
     /// Numbers of the calls that talk, by the slot of the frame's time in which they do.
     talking: [Vec<u32>; FRAME_SLOTS],
     /// Calls whose line is being set up, and when each was begun.
@@ -97,7 +94,7 @@ pub(super) struct Driver<'a, L> {
     listening: VecDeque<(u64, u32)>,
     /// Packets that leave late, by slot modulo the count of these.
     delayed: Vec<Vec<(u32, u32)>>,
-    impairment: super::impairment::Impairment,
+    impairment: Impairment,
     first_begun: u32,
     next_number: u32,
     tally: Tally,
@@ -122,7 +119,6 @@ enum Stage {
 
 impl<'a, L: Lines> Driver<'a, L> {
     pub(super) fn new(plan: &'a Plan, speech: &'a Speech, lines: L, clock: Clock) -> Self {
-        let count = plan.numbers(DRAIN).next_power_of_two();
         let delays = plan.impairment.most_slots() as usize + 1;
         Self {
             plan,
@@ -131,7 +127,7 @@ impl<'a, L: Lines> Driver<'a, L> {
             watch: Stopwatch::start(clock),
             progress: Progress::default(),
             slot: 0,
-            calls: (0..count).map(|_| None).collect(),
+            calls: Ring::new(plan.numbers()),
             talking: Default::default(),
             opening: VecDeque::new(),
             listening: VecDeque::new(),
@@ -254,8 +250,7 @@ impl<'a, L: Lines> Driver<'a, L> {
             }
         };
         let caller = Caller::new(number, self.speech);
-        let place = place(number, &self.calls);
-        self.calls[place] = Some(Box::new(Call { caller, phase, stage, frames }));
+        self.calls.insert(number, Box::new(Call { caller, phase, stage, frames }));
         Ok(())
     }
 
@@ -271,8 +266,7 @@ impl<'a, L: Lines> Driver<'a, L> {
         self.delayed[delayed] = late;
         let mut index = 0;
         while let Some(&number) = self.talking[phase].get(index) {
-            let place = place(number, &self.calls);
-            let call = self.calls[place].as_mut().expect("a call that talks is there");
+            let call = self.calls.get_mut(number).expect("a call that talks is there");
             if call.caller.frames() >= call.frames {
                 call.stage = Stage::Listening;
                 self.talking[phase].swap_remove(index);
@@ -297,7 +291,7 @@ impl<'a, L: Lines> Driver<'a, L> {
     }
 
     fn send(&mut self, number: u32, frame: u32, stamps: &mut Stamps) {
-        let Some(call) = of_number(&mut self.calls, number) else { return };
+        let Some(call) = self.calls.get_mut(number) else { return };
         let (now, late) = stamps.next();
         call.caller.note_sent(frame, now);
         self.lines.send(number, frame, call.caller.frame(frame, self.speech));
@@ -311,7 +305,7 @@ impl<'a, L: Lines> Driver<'a, L> {
     fn listen(&mut self) -> Result<(), DriveError> {
         let Self { lines, watch, calls, talking, tally, speech, failure, .. } = self;
         lines.receive(watch, |number, event| {
-            let Some(call) = of_number(calls, number) else { return };
+            let Some(call) = calls.get_mut(number) else { return };
             match event {
                 Event::Answer(answer) => call.caller.hear(&answer, speech, tally),
                 Event::Foreign => tally.packets.foreign += 1,
@@ -320,11 +314,14 @@ impl<'a, L: Lines> Driver<'a, L> {
                     talking[call.phase].push(number);
                 }
                 Event::Failed(error) => {
+                    let Some(call) = calls.remove(number) else { return };
+                    if call.stage == Stage::Listening {
+                        // Nobody has to wait for who says nothing.
+                        return call.caller.finish(speech, tally);
+                    }
+                    talking[call.phase].retain(|it| *it != number);
                     tally.calls.failed += 1;
                     failure.get_or_insert(error);
-                    talking[call.phase].retain(|it| *it != number);
-                    let place = place(number, calls);
-                    calls[place] = None;
                 }
             }
         })?;
@@ -338,16 +335,12 @@ impl<'a, L: Lines> Driver<'a, L> {
         {
             self.finish(number);
         }
-        let calls = &mut self.calls;
-        let is_open =
-            |call: Option<&mut Call>| call.is_none_or(|call| call.stage != Stage::Opening);
         while let Some((begun, number)) = self.opening.front().copied() {
-            if !is_open(of_number(calls, number)) {
+            if self.calls.get_mut(number).is_some_and(|call| call.stage == Stage::Opening) {
                 if begun + slots(OPEN_LIMIT) > self.slot {
                     break;
                 }
-                let place = place(number, calls);
-                calls[place] = None;
+                self.calls.remove(number);
                 self.lines.hang_up(number);
                 self.tally.calls.failed += 1;
                 self.failure.get_or_insert(io::ErrorKind::TimedOut.into());
@@ -359,7 +352,7 @@ impl<'a, L: Lines> Driver<'a, L> {
     /// Lets every call listen only.
     fn stop_talking(&mut self) {
         for number in self.talking.iter_mut().flat_map(std::mem::take) {
-            if let Some(call) = of_number(&mut self.calls, number) {
+            if let Some(call) = self.calls.get_mut(number) {
                 call.stage = Stage::Listening;
                 self.listening.push_back((self.slot + slots(DRAIN), number));
             }
@@ -367,8 +360,7 @@ impl<'a, L: Lines> Driver<'a, L> {
     }
 
     fn finish(&mut self, number: u32) {
-        let place = place(number, &self.calls);
-        if let Some(call) = self.calls[place].take_if(|call| call.caller.number() == number) {
+        if let Some(call) = self.calls.remove(number) {
             self.lines.hang_up(number);
             call.caller.finish(self.speech, &mut self.tally);
         }
@@ -413,16 +405,6 @@ impl Stamps {
         self.count += 1;
         (self.now, self.now.saturating_sub(self.due))
     }
-}
-
-/// Where a call stands.
-fn place(number: u32, calls: &[Option<Box<Call>>]) -> usize {
-    number as usize & (calls.len() - 1)
-}
-
-fn of_number(calls: &mut [Option<Box<Call>>], number: u32) -> Option<&mut Call> {
-    let place = place(number, calls);
-    calls[place].as_deref_mut().filter(|call| call.caller.number() == number)
 }
 
 /// When a slot begins.

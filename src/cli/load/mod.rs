@@ -6,17 +6,23 @@
 //! can be measured that does nothing but send back what comes (`bare.rs`).
 
 mod arguments;
+mod audiosocket;
+mod audiosocket_bare;
 mod bare;
 mod caller;
 mod core;
 mod driver;
+mod hosts;
 mod impairment;
 mod lines;
 mod plan;
 mod process;
 mod progress;
 mod report;
+mod ring;
 mod rtp;
+mod rtp_connected;
+mod rtp_loopback;
 mod sequence;
 mod speech;
 mod stopwatch;
@@ -32,19 +38,19 @@ use thiserror::Error;
 
 pub use self::arguments::LoadArgs;
 
-use self::arguments::{CallsArgs, RtpArgs, Transport, What};
+use self::arguments::{AudioSocketArgs, CallsArgs, RtpArgs, Transport, What};
+use self::audiosocket::AudioSocketLines;
 use self::bare::{BareError, BareProcess};
 use self::driver::{DriveError, Driver, Outcome};
 use self::impairment::Impairment;
-use self::lines::LineError;
 use self::plan::Plan;
 use self::process::Process;
 use self::report::Report;
-use self::rtp::LoopbackLines;
+use self::rtp_connected::ConnectedLines;
+use self::rtp_loopback::LoopbackLines;
 use self::speech::{Encoding, Speech};
-use super::log;
+use super::{fixture, log, open_files};
 use crate::audio::MediaFormat;
-use crate::cli::fixture;
 use crate::config::LogSettings;
 use crate::runtime::Clock;
 
@@ -53,6 +59,9 @@ const SLOT: Duration = Duration::from_millis(1);
 
 /// Slots in the time of a frame.
 const FRAME_SLOTS: usize = 20;
+
+/// How long a caller listens after its last frame.
+const DRAIN: Duration = Duration::from_secs(1);
 
 /// Why there are no figures.
 #[derive(Debug, Error)]
@@ -63,14 +72,32 @@ enum LoadError {
     Core(#[from] core::CoreError),
     #[error(transparent)]
     Bare(#[from] BareError),
+    #[error(
+        "{calls} calls need as many open files, and this process may have {limit}: raise the hard \
+         limit (ulimit -Hn, LimitNOFILE=)"
+    )]
+    OpenFiles { calls: u32, limit: u64 },
     #[error("{target}: {source}{hint}")]
     Drive { target: SocketAddr, source: DriveError, hint: &'static str },
 }
 
+/// Files that the program opens beside those of its calls.
+const OTHER_FILES: u64 = 64;
+
 /// What to look at where nothing comes back.
-const HINT: &str = "\n\
-    Does a server listen there? Does it take callers that nobody announced (rtp.accept = \"any\"),\n\
-    and echo (pipelines.default = \"echo\")?";
+const fn hint(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Rtp => {
+            "\nDoes a server listen there? Does it take callers that nobody announced (rtp.accept = \
+             \"any\"),\nand echo (pipelines.default = \"echo\")?"
+        }
+        Transport::AudioSocket => {
+            "\nDoes a server listen there? Does it take connections that nobody announced\n\
+             (audiosocket.accept = \"any\") and so many (audiosocket.max_connections), and echo\n\
+             (pipelines.default = \"echo\")?"
+        }
+    }
+}
 
 /// Runs it. The figures go to standard output, progress to standard error.
 pub(super) fn run(arguments: LoadArgs) -> ExitCode {
@@ -79,6 +106,10 @@ pub(super) fn run(arguments: LoadArgs) -> ExitCode {
         What::Bare(arguments) => return bare::run(&arguments),
         What::Rtp(arguments) => {
             let report = load_rtp(&arguments);
+            (arguments.calls, report)
+        }
+        What::AudioSocket(arguments) => {
+            let report = load_audiosocket(&arguments);
             (arguments.calls, report)
         }
     };
@@ -108,10 +139,25 @@ fn load_rtp(arguments: &RtpArgs) -> Result<Report, LoadError> {
     let speech = Speech::new(encoding, fixture::RATE);
     let plan = calls.plan(Impairment::new(*loss, *jitter));
     let against = |to: SocketAddr, process: Option<Process>| {
-        let lines = LoopbackLines::new(to, codec.format())?;
+        if hosts::are_of(to) {
+            let lines = LoopbackLines::new(to, codec.format())?;
+            return Driver::new(&plan, &speech, lines, Clock::new()).run(process);
+        }
+        let lines = ConnectedLines::new(to, codec.format(), plan.numbers())?;
         Driver::new(&plan, &speech, lines, Clock::new()).run(process)
     };
     load(Transport::Rtp, calls, &plan, against)
+}
+
+fn load_audiosocket(arguments: &AudioSocketArgs) -> Result<Report, LoadError> {
+    let AudioSocketArgs { calls, rate } = arguments;
+    let speech = Speech::new(Encoding::Slin, *rate);
+    let plan = calls.plan(Impairment::new(0.0, Duration::ZERO));
+    let against = |to: SocketAddr, process: Option<Process>| {
+        let lines = AudioSocketLines::new(to, *rate, plan.numbers())?;
+        Driver::new(&plan, &speech, lines, Clock::new()).run(process)
+    };
+    load(Transport::AudioSocket, calls, &plan, against)
 }
 
 /// Runs against the bare loop, the server, or both.
@@ -122,11 +168,18 @@ fn load(
     against: impl Fn(SocketAddr, Option<Process>) -> Result<Outcome, DriveError>,
 ) -> Result<Report, LoadError> {
     let target = calls.to.as_deref().map(resolve).transpose()?;
+    let one_socket = transport == Transport::Rtp && target.is_none_or(hosts::are_of);
+    if let Ok(limit) = open_files::raise()
+        && !one_socket
+        && limit < u64::from(calls.calls) + OTHER_FILES
+    {
+        return Err(LoadError::OpenFiles { calls: calls.calls, limit });
+    }
     core::pin(calls.core)?;
     let drive = |target: SocketAddr, process: Option<Process>| {
         against(target, process).map_err(|source| {
             let hint = match &source {
-                DriveError::NothingAnswers | DriveError::SetUp(_) => HINT,
+                DriveError::NothingAnswers | DriveError::SetUp(_) => hint(transport),
                 _ => "",
             };
             LoadError::Drive { target, source, hint }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::impairment::Impairment;
-use super::{FRAME_SLOTS, SLOT};
+use super::{DRAIN, FRAME_SLOTS, SLOT};
 
 /// What a run is to do.
 #[derive(Clone, Debug)]
@@ -42,10 +42,10 @@ impl Plan {
     }
 
     /// How many calls may have a number at once, those included that are over and still listened to.
-    pub(super) fn numbers(&self, drain: Duration) -> usize {
+    pub(super) fn numbers(&self) -> usize {
         let extra = self.hold.map_or(0.0, |hold| {
             // While the longest of them runs, others come and go.
-            let longest = f64::from(self.calls) / self.ramp + (hold + drain).as_secs_f64();
+            let longest = f64::from(self.calls) / self.ramp + (hold + DRAIN).as_secs_f64();
             f64::from(self.calls) * longest / hold.as_secs_f64()
         });
         (f64::from(self.calls) + extra) as usize + FRAME_SLOTS

@@ -111,10 +111,6 @@ impl Speech {
         Self { rate, encoding, bytes, samples: samples.len() as u64, places, silence }
     }
 
-    pub(super) fn rate(&self) -> SampleRate {
-        self.rate
-    }
-
     /// Bytes of a sample.
     pub(super) fn width(&self) -> usize {
         self.encoding.width()
@@ -171,7 +167,7 @@ mod tests {
     #[test]
     fn every_place_is_known_by_its_own_bytes() {
         for speech in every_speech() {
-            let hz = u64::from(speech.rate().hz());
+            let hz = u64::from(speech.rate.hz());
             assert!(speech.samples().abs_diff(hz * 496 / 100) < hz / 50, "five seconds");
             for place in 0..speech.samples() {
                 let frame = speech.at(place, 160);

@@ -79,11 +79,6 @@ impl Times {
         self.0.reset();
     }
 
-    /// How many there are.
-    pub(super) fn count(&self) -> u64 {
-        self.0.len()
-    }
-
     /// The time that a share of them does not exceed, in milliseconds; 0 where there are none.
     pub(super) fn quantile_ms(&self, share: f64) -> f64 {
         self.0.value_at_quantile(share) as f64 / 1e3
