@@ -41,6 +41,7 @@ Examples:
   sidetone serve                       Serve AudioSocket calls on 127.0.0.1:9092, with an echo
   sidetone serve --config FILE         Serve one Asterisk or several
   sidetone check-config FILE           Find every mistake in FILE
+  sidetone load rtp --to HOST:PORT     Play thousands of callers against a server that echoes
   sidetone analyze FILE.pcap           See how the RTP of a capture would be received
 
 In Asterisk's dialplan, without a configuration of either side:
@@ -98,11 +99,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn usage(arguments: &[OsString]) -> StyledStr {
     let mut program = Cli::command();
     program.build();
-    let named = arguments.get(1).filter(|name| program.find_subcommand(name).is_some());
-    match named.and_then(|name| program.find_subcommand_mut(name)) {
-        Some(subcommand) => subcommand.render_usage(),
-        None => program.render_usage(),
+    let mut command = &mut program;
+    for name in arguments.iter().skip(1) {
+        if command.find_subcommand(name).is_none() {
+            break;
+        }
+        command = command.find_subcommand_mut(name).expect("it was found just now");
     }
+    command.render_usage()
 }
 
 /// The configuration of this process: `file`, its environment, and `flags`.

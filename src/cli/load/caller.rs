@@ -104,8 +104,10 @@ impl Caller {
         tally.echo.add(&self.echo);
         let Calls { ended, failed, without_echo, faulty, .. } = &mut tally.calls;
         *ended += 1;
-        *failed += u64::from(self.answered.is_none());
-        *without_echo += u64::from(!self.verifier.has_begun());
+        // One that was ended before it said a word heard nothing, and need not have.
+        let spoke = self.frames > 0;
+        *failed += u64::from(spoke && self.answered.is_none());
+        *without_echo += u64::from(spoke && !self.verifier.has_begun());
         *faulty += u64::from(!self.echo.is_clean());
     }
 

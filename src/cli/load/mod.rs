@@ -63,6 +63,9 @@ const FRAME_SLOTS: usize = 20;
 /// How long a caller listens after its last frame.
 const DRAIN: Duration = Duration::from_secs(1);
 
+/// Files that the program opens beside those of its calls.
+const OTHER_FILES: u64 = 64;
+
 /// Why there are no figures.
 #[derive(Debug, Error)]
 enum LoadError {
@@ -79,24 +82,6 @@ enum LoadError {
     OpenFiles { calls: u32, limit: u64 },
     #[error("{target}: {source}{hint}")]
     Drive { target: SocketAddr, source: DriveError, hint: &'static str },
-}
-
-/// Files that the program opens beside those of its calls.
-const OTHER_FILES: u64 = 64;
-
-/// What to look at where nothing comes back.
-const fn hint(transport: Transport) -> &'static str {
-    match transport {
-        Transport::Rtp => {
-            "\nDoes a server listen there? Does it take callers that nobody announced (rtp.accept = \
-             \"any\"),\nand echo (pipelines.default = \"echo\")?"
-        }
-        Transport::AudioSocket => {
-            "\nDoes a server listen there? Does it take connections that nobody announced\n\
-             (audiosocket.accept = \"any\") and so many (audiosocket.max_connections), and echo\n\
-             (pipelines.default = \"echo\")?"
-        }
-    }
 }
 
 /// Runs it. The figures go to standard output, progress to standard error.
@@ -175,7 +160,6 @@ fn load(
     {
         return Err(LoadError::OpenFiles { calls: calls.calls, limit });
     }
-    core::pin(calls.core)?;
     let drive = |target: SocketAddr, process: Option<Process>| {
         against(target, process).map_err(|source| {
             let hint = match &source {
@@ -185,11 +169,13 @@ fn load(
             LoadError::Drive { target, source, hint }
         })
     };
-    let bare = calls.bare.then(|| {
-        let bare = BareProcess::start(transport, calls.bare_core)?;
-        Ok::<_, LoadError>((bare.address, drive(bare.address, Some(bare.process))?))
-    });
-    let bare = bare.transpose()?;
+    let bare = calls.bare.then(|| BareProcess::start(transport, calls.bare_core)).transpose()?;
+    // Later than that, for a process is where the one that starts it is.
+    core::pin(calls.core)?;
+    let bare = match bare {
+        Some(bare) => Some((bare.address, drive(bare.address, Some(bare.process))?)),
+        None => None,
+    };
     let server = calls.pid.map(|pid| Process { pid });
     let label = transport.label();
     match (target, &bare) {
@@ -217,4 +203,19 @@ fn resolve(to: &str) -> Result<SocketAddr, LoadError> {
     let unknown = |source| LoadError::Resolve { to: to.to_owned(), source };
     let mut addresses = to.to_socket_addrs().map_err(unknown)?;
     addresses.next().ok_or_else(|| unknown(io::ErrorKind::NotFound.into()))
+}
+
+/// What to look at where nothing comes back.
+const fn hint(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Rtp => {
+            "\nDoes a server listen there? Does it take callers that nobody announced (rtp.accept = \
+             \"any\"),\nand echo (pipelines.default = \"echo\")?"
+        }
+        Transport::AudioSocket => {
+            "\nDoes a server listen there? Does it take connections that nobody announced\n\
+             (audiosocket.accept = \"any\") and so many (audiosocket.max_connections), and echo\n\
+             (pipelines.default = \"echo\")?"
+        }
+    }
 }

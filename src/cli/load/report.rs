@@ -176,7 +176,8 @@ fn ratio(part: f64, whole: f64) -> f64 {
 }
 
 impl Report {
-    /// The report of a run against `target`, after one against a bare loop, if there was one.
+    /// The report of a run against `target`, after one against a bare loop, if there was one; it may
+    /// be the same one.
     pub(super) fn new(
         transport: &'static str,
         target: String,
@@ -185,6 +186,8 @@ impl Report {
         bare: Option<&Outcome>,
     ) -> Self {
         let tally = &outcome.tally;
+        let is_bare = bare.is_some_and(|bare| std::ptr::eq(bare, outcome));
+        let server = outcome.server.as_ref().filter(|_| !is_bare);
         Self {
             transport,
             target,
@@ -203,7 +206,7 @@ impl Report {
                 cpu_seconds: outcome.own.cpu().as_secs_f64(),
                 send_lateness_ms: (&tally.lateness).into(),
             },
-            server: outcome.server.as_ref().map(|usage| ServerFigures::new(usage, plan, outcome)),
+            server: server.map(|usage| ServerFigures::new(usage, plan, outcome)),
             bare: bare.and_then(|bare| BareFigures::new(plan, bare)).map(Box::new),
             faults: faults(plan, outcome),
         }

@@ -33,6 +33,9 @@ impl Echo {
     }
 }
 
+/// Samples that are hardly alike by chance.
+const ENOUGH_SAMPLES: usize = 4;
+
 /// Compares the echo of one call with what the caller said, sample by sample.
 ///
 /// A right echo is silence of any length, then all that the caller said, in order, with nothing in
@@ -56,6 +59,8 @@ pub(super) struct Verifier {
     begun: bool,
     /// Whether the sample before was something else than silence.
     audible: bool,
+    /// Whether it is known where the echo is, so that few samples do to tell that it is still there.
+    follows: bool,
 }
 
 impl Verifier {
@@ -133,7 +138,11 @@ impl Verifier {
             // From there on, less than a key is left.
             let tail = (samples + 1).saturating_sub(speech.key_samples()).max(1);
             let goes_on_silent = !self.audible && silent > 0;
-            let step = if same > 0 && !goes_on_silent {
+            let is_right = match self.follows || same == samples {
+                true => same > 0,
+                false => same >= speech.key_samples(),
+            };
+            let step = if is_right && !goes_on_silent {
                 right += self.right(same, echo);
                 same
             } else if goes_on_silent || silent >= SILENCE_SAMPLES.min(samples) {
@@ -150,10 +159,13 @@ impl Verifier {
                 self.wrong(wrong, echo);
                 self.next = place;
                 wrong
-            } else {
-                let wrong = self.goes_on_behind(speech, rest, tail..samples).unwrap_or(samples);
+            } else if let Some(wrong) = self.ends_right(speech, rest, tail) {
                 self.wrong(wrong, echo);
                 wrong
+            } else {
+                self.wrong(samples, echo);
+                self.follows = false;
+                samples
             };
             rest = &rest[step * width..];
         }
@@ -221,7 +233,7 @@ impl Verifier {
             echo.samples_silent += self.silent;
         }
         (self.wrong, self.silent) = (0, 0);
-        (self.begun, self.audible) = (true, true);
+        (self.begun, self.audible, self.follows) = (true, true, true);
         self.heard = self.heard.max(end);
         self.next = end;
         samples - repeated as usize
@@ -250,6 +262,15 @@ impl Verifier {
             let end = (at + key).min(rest.len());
             rest[at..end] == expected[at..end]
         })
+    }
+
+    /// Behind how many samples, `tail` at least, the few that are left of the frame are as they should
+    /// be.
+    fn ends_right(&self, speech: &Speech, rest: &[u8], tail: usize) -> Option<usize> {
+        let samples = rest.len() / speech.width();
+        let least = if samples > speech.key_samples() { ENOUGH_SAMPLES } else { 1 };
+        let last = (samples + 1).saturating_sub(least);
+        self.follows.then(|| self.goes_on_behind(speech, rest, tail..last)).flatten()
     }
 
     /// Behind how many samples the echo goes on at another place, and at which.
