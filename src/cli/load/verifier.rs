@@ -131,6 +131,8 @@ impl Verifier {
         let width = speech.width();
         let mut right = 0;
         let mut rest = &frame[..frame.len() / width * width];
+        // Another place was taken for the next one: what comes has to be there.
+        let mut moved = false;
         while !rest.is_empty() {
             let samples = rest.len() / width;
             let same = self.same(speech, rest);
@@ -149,6 +151,9 @@ impl Verifier {
                 self.silent += silent as u64;
                 self.audible = false;
                 silent
+            } else if moved {
+                self.wrong(1, echo);
+                1
             } else if let Some(place) = self.resumes(speech, rest) {
                 right += self.resume(place, echo);
                 0
@@ -167,6 +172,7 @@ impl Verifier {
                 self.follows = false;
                 samples
             };
+            moved = step == 0;
             rest = &rest[step * width..];
         }
         right
