@@ -130,9 +130,9 @@ impl Verifier {
     fn take_broken(&mut self, speech: &Speech, frame: &[u8], said: u64, echo: &mut Echo) -> usize {
         let width = speech.width();
         let mut right = 0;
-        let mut rest = &frame[..frame.len() / width * width];
-        // Another place was taken for the next one: what comes has to be there.
+        // Whether another place was tried since the last sample.
         let mut moved = false;
+        let mut rest = &frame[..frame.len() / width * width];
         while !rest.is_empty() {
             let samples = rest.len() / width;
             let same = self.same(speech, rest);
@@ -151,18 +151,17 @@ impl Verifier {
                 self.silent += silent as u64;
                 self.audible = false;
                 silent
-            } else if moved {
-                self.wrong(1, echo);
-                1
-            } else if let Some(place) = self.resumes(speech, rest) {
+            } else if let Some(place) = (!moved).then(|| self.resumes(speech, rest)).flatten() {
                 right += self.resume(place, echo);
                 0
             } else if let Some(wrong) = self.goes_on_behind(speech, rest, 1..tail) {
                 self.wrong(wrong, echo);
                 wrong
-            } else if let Some((wrong, place)) = self.goes_on_elsewhere(speech, rest, said) {
+            } else if let Some((wrong, place)) =
+                (!moved).then(|| self.goes_on_elsewhere(speech, rest, said)).flatten()
+            {
                 self.wrong(wrong, echo);
-                self.next = place;
+                self.move_to(place);
                 wrong
             } else if let Some(wrong) = self.ends_right(speech, rest, tail) {
                 self.wrong(wrong, echo);
@@ -224,8 +223,14 @@ impl Verifier {
             return self.right(ahead as usize, echo);
         }
         self.silent += self.next - place;
-        (self.next, self.heard) = (place, self.heard.min(place));
+        self.heard = self.heard.min(place);
+        self.move_to(place);
         0
+    }
+
+    /// The echo goes on at a place that was recognised.
+    fn move_to(&mut self, place: u64) {
+        (self.next, self.follows) = (place, true);
     }
 
     /// So many samples are as expected; answers how many of them are new.

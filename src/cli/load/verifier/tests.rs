@@ -214,3 +214,36 @@ fn who_hears_only_others_has_no_echo() {
         assert_eq!(echo, Echo { samples_wrong: count, ..Echo::default() });
     }
 }
+
+#[test]
+fn whatever_comes_every_sample_is_accounted_for() {
+    for rig in rigs() {
+        (0..1_000).for_each(|seed| take_pieces(&rig, Random(seed)));
+    }
+}
+
+/// Verifies pieces of any length, of the speech, of silence and of noise, one behind the other.
+fn take_pieces(rig: &Rig, mut random: Random) {
+    let mut below = |limit: usize| (random.bits() % limit as u64) as usize;
+    let width = rig.speech.width();
+    let mut stream = Vec::new();
+    for _ in 0..60 {
+        let samples = [1, 3, 15, 17, 40, 160, 500][below(7)];
+        match below(4) {
+            0 => stream.extend(rig.silence.repeat(4)[..samples * width].iter()),
+            1 => stream.extend((0..samples * width).map(|_| (below(4) * 85) as u8)),
+            _ => {
+                let from = rig.at(below(20_000));
+                stream.extend(&rig.stream[from..from + samples * width]);
+            }
+        }
+    }
+    stream.resize(stream.len().next_multiple_of(FRAME * width), 0);
+    let (mut echo, mut verifier) = (Echo::default(), Verifier::new(ORIGIN));
+    for frame in stream.chunks(FRAME * width) {
+        verifier.take(&rig.speech, frame, 80_000, &mut echo);
+    }
+    let Echo { frames_right, samples_wrong, samples_silent, .. } = echo;
+    let total = (stream.len() / width) as u64;
+    assert!(FRAME as u64 * frames_right + samples_wrong + samples_silent <= total, "{echo:?}");
+}
