@@ -374,6 +374,7 @@ fn a_wrong_argument_is_a_usage_error() {
         &["rtp", "--to", "127.0.0.1:9", "--hold", "1ms"],
         &["rtp", "--to", "127.0.0.1:9", "--ramp", "0/s"],
         &["rtp", "--to", "127.0.0.1:9", "--loss", "1"],
+        &["rtp", "--to", "127.0.0.1:9", "--jitter", "501ms"],
         &["rtp", "--to", "127.0.0.1:9", "--codec", "opus"],
         &["rtp", "--to", "127.0.0.1:9", "--bare-core", "1"],
         &["rtp", "--bare", "--pid", "1"],

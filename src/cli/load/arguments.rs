@@ -57,7 +57,7 @@ pub(super) struct RtpArgs {
     #[arg(long, value_name = "PERCENT", default_value = "0%", value_parser = share)]
     pub(super) loss: f64,
     /// Longest time by which a packet to the server is delayed; all up to it are equally likely
-    #[arg(long, value_name = "TIME", default_value = "0ms", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "0ms", value_parser = delay)]
     pub(super) jitter: Duration,
 }
 
@@ -152,6 +152,8 @@ enum ArgumentError {
     Time(#[from] humantime::DurationError),
     #[error("allowed: {SHORTEST:?} to {LONGEST:?}")]
     Span,
+    #[error("allowed: 0ms to {LONGEST_DELAY:?}")]
+    Delay,
     #[error("not a number: {0}")]
     Hz(#[from] ParseIntError),
     #[error(transparent)]
@@ -161,6 +163,9 @@ enum ArgumentError {
 /// Limits of a time that calls last or are measured.
 const SHORTEST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(86_400);
+
+/// A packet that is delayed for longer might leave when nobody listens any more.
+const LONGEST_DELAY: Duration = Duration::from_millis(500);
 
 impl Transport {
     /// Its name.
@@ -194,6 +199,11 @@ fn share(text: &str) -> Result<f64, ArgumentError> {
 fn span(text: &str) -> Result<Duration, ArgumentError> {
     let span = humantime::parse_duration(text)?;
     if (SHORTEST..=LONGEST).contains(&span) { Ok(span) } else { Err(ArgumentError::Span) }
+}
+
+fn delay(text: &str) -> Result<Duration, ArgumentError> {
+    let delay = humantime::parse_duration(text)?;
+    if delay <= LONGEST_DELAY { Ok(delay) } else { Err(ArgumentError::Delay) }
 }
 
 fn rate(text: &str) -> Result<SampleRate, ArgumentError> {

@@ -15,7 +15,7 @@ use super::arguments::{BareArgs, Transport};
 use super::process::Process;
 use super::rtp::DSCP;
 use super::rtp_loopback::SOCKET_BUFFER_BYTES;
-use super::{audiosocket_bare, core};
+use super::{affinity, audiosocket_bare};
 use crate::cli::open_files;
 use crate::runtime::udp;
 
@@ -38,7 +38,7 @@ pub(super) enum BareError {
     #[error("the bare loop failed: {0}")]
     Socket(#[source] io::Error),
     #[error(transparent)]
-    Core(#[from] core::CoreError),
+    Core(#[from] affinity::CoreError),
 }
 
 /// A bare loop in a process of its own. Dropping it ends it.
@@ -101,7 +101,7 @@ pub(super) fn run(arguments: &BareArgs) -> ExitCode {
 
 fn serve(arguments: &BareArgs) -> Result<ExitCode, BareError> {
     let BareArgs { transport, bind, core, pause } = arguments;
-    core::pin(*core)?;
+    affinity::pin(*core)?;
     let pause = || wait(*pause);
     match transport {
         Transport::Rtp => {

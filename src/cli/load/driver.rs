@@ -8,20 +8,17 @@ use super::caller::Caller;
 use super::impairment::{Fate, Impairment};
 use super::lines::{Event, LineError, Lines, Opened};
 use super::plan::Plan;
-use super::process::{Process, ProcessError, Reading};
+use super::process::{Process, ProcessError, Usage};
 use super::progress::Progress;
 use super::ring::Ring;
 use super::speech::Speech;
 use super::stopwatch::Stopwatch;
 use super::tally::{Packets, Tally};
-use super::{DRAIN, FRAME_SLOTS, SLOT};
+use super::{DRAIN, FRAME_SLOTS, OPEN_LIMIT, SLOT};
 use crate::runtime::Clock;
 
 /// How long after the first call an answer must have come.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
-
-/// How long a line may take to be set up.
-const OPEN_LIMIT: Duration = Duration::from_secs(5);
 
 /// How long all calls are up before it is measured.
 const SETTLE: Duration = Duration::from_millis(500);
@@ -64,16 +61,6 @@ pub(super) struct Outcome {
     pub(super) overruns: u32,
     pub(super) own: Usage,
     pub(super) server: Option<Usage>,
-}
-
-/// What a process has used.
-#[derive(Debug)]
-pub(super) struct Usage {
-    pub(super) process: Process,
-    /// Before the first call.
-    before: Reading,
-    /// At the beginning of the time that was measured, and at its end.
-    measured: [Reading; 2],
 }
 
 /// Plays the callers of a run: one thread, which sends what is due in each slot, then receives what
@@ -145,28 +132,31 @@ impl<'a, L: Lines> Driver<'a, L> {
     /// # Errors
     /// [`DriveError`] where there would be no figures.
     pub(super) fn run(mut self, server: Option<Process>) -> Result<Outcome, DriveError> {
-        let processes = [Some(Process::own()), server];
-        let read = || -> Result<[Option<Reading>; 2], DriveError> {
-            let [own, server] = processes.map(|process| process.map(Process::read));
-            Ok([own.transpose()?, server.transpose()?])
+        let mut own = Usage::new(Process::own());
+        let mut server = server.map(Usage::new);
+        let mut read = || -> Result<(), ProcessError> {
+            own.read()?;
+            server.as_mut().map_or(Ok(()), Usage::read)
         };
-        let before = read()?;
+        read()?;
         while self.first_begun < self.plan.calls || !self.opening.is_empty() {
             self.advance()?;
         }
-        let set_up = SLOT * u32::try_from(self.slot).unwrap_or(u32::MAX);
+        let set_up = time_of(self.slot);
         if self.tally.calls.failed == u64::from(self.plan.calls)
             && let Some(error) = self.failure.take()
         {
             return Err(DriveError::SetUp(error));
         }
         self.advance_for(SETTLE)?;
-        let (from, packets, began) = (self.watch.now(), self.tally.packets, read()?);
+        read()?;
+        let (from, before) = (self.watch.now(), self.tally.packets);
         self.tally.is_measuring = true;
         self.advance_for(self.plan.duration)?;
         self.tally.is_measuring = false;
-        let (measured, packets) = (self.watch.now() - from, self.tally.packets.since(&packets));
-        let ended = read()?;
+        let measured = self.watch.now() - from;
+        let packets = self.tally.packets.since(&before);
+        read()?;
         self.stop_talking();
         self.advance_for(DRAIN)?;
         while let Some((_, number)) = self.listening.pop_front() {
@@ -176,12 +166,6 @@ impl<'a, L: Lines> Driver<'a, L> {
         while self.lines.is_closing() && self.slot < limit {
             self.advance()?;
         }
-        let usages = processes.into_iter().zip(before).zip(began.into_iter().zip(ended));
-        let mut usages = usages.map(|((process, before), (began, ended))| {
-            Some(Usage { process: process?, before: before?, measured: [began?, ended?] })
-        });
-        let own = usages.next().flatten().expect("this process was read each time");
-        let server = usages.next().flatten();
         let overruns = self.lines.overruns();
         Ok(Outcome { tally: self.tally, packets, measured, set_up, overruns, own, server })
     }
@@ -364,23 +348,6 @@ impl<'a, L: Lines> Driver<'a, L> {
             self.lines.hang_up(number);
             call.caller.finish(self.speech, &mut self.tally);
         }
-    }
-}
-
-impl Usage {
-    /// Time on processors while it was measured.
-    pub(super) fn cpu(&self) -> Duration {
-        self.measured[1].cpu_since(&self.measured[0])
-    }
-
-    /// Resident memory at the end of what was measured.
-    pub(super) fn resident_bytes(&self) -> u64 {
-        self.measured[1].resident_bytes
-    }
-
-    /// Resident memory before the first call.
-    pub(super) fn resident_bytes_before(&self) -> u64 {
-        self.before.resident_bytes
     }
 }
 

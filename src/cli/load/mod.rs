@@ -5,12 +5,13 @@
 //! (`lines.rs`) is apart from what callers do (`driver.rs`, `caller.rs`). Beside a server, a loop
 //! can be measured that does nothing but send back what comes (`bare.rs`).
 
+mod affinity;
 mod arguments;
 mod audiosocket;
 mod audiosocket_bare;
 mod bare;
 mod caller;
-mod core;
+
 mod driver;
 mod hosts;
 mod impairment;
@@ -60,6 +61,9 @@ const SLOT: Duration = Duration::from_millis(1);
 /// Slots in the time of a frame.
 const FRAME_SLOTS: usize = 20;
 
+/// How long a line may take to be set up.
+const OPEN_LIMIT: Duration = Duration::from_secs(5);
+
 /// How long a caller listens after its last frame.
 const DRAIN: Duration = Duration::from_secs(1);
 
@@ -72,7 +76,7 @@ enum LoadError {
     #[error("{to}: no such address: {source}")]
     Resolve { to: String, source: io::Error },
     #[error(transparent)]
-    Core(#[from] core::CoreError),
+    Core(#[from] affinity::CoreError),
     #[error(transparent)]
     Bare(#[from] BareError),
     #[error(
@@ -171,7 +175,7 @@ fn load(
     };
     let bare = calls.bare.then(|| BareProcess::start(transport, calls.bare_core)).transpose()?;
     // Later than that, for a process is where the one that starts it is.
-    core::pin(calls.core)?;
+    affinity::pin(calls.core)?;
     let bare = match bare {
         Some(bare) => Some((bare.address, drive(bare.address, Some(bare.process))?)),
         None => None,

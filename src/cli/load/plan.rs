@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::impairment::Impairment;
-use super::{DRAIN, FRAME_SLOTS, SLOT};
+use super::{DRAIN, FRAME_SLOTS, OPEN_LIMIT, SLOT};
 
 /// What a run is to do.
 #[derive(Clone, Debug)]
@@ -41,14 +41,13 @@ impl Plan {
         self.hold.map_or(u32::MAX, frames)
     }
 
-    /// How many calls may have a number at once, those included that are over and still listened to.
+    /// How many numbers lie between those of the oldest call and the newest that are there at once.
     pub(super) fn numbers(&self) -> usize {
-        let extra = self.hold.map_or(0.0, |hold| {
-            // While the longest of them runs, others come and go.
-            let longest = f64::from(self.calls) / self.ramp + (hold + DRAIN).as_secs_f64();
-            f64::from(self.calls) * longest / hold.as_secs_f64()
-        });
-        (f64::from(self.calls) + extra) as usize + FRAME_SLOTS
+        let calls = f64::from(self.calls);
+        let replaced = self.hold.map_or(0.0, |hold| calls / hold.as_secs_f64());
+        // While a call is set up and listened to beyond its time, others come and go.
+        let beyond = (OPEN_LIMIT + DRAIN).as_secs_f64();
+        (2.0 * calls + replaced * beyond) as usize + FRAME_SLOTS
     }
 }
 

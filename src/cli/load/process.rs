@@ -11,14 +11,22 @@ pub(super) struct Process {
     pub(super) pid: u32,
 }
 
+/// What a process used in a run.
+#[derive(Debug)]
+pub(super) struct Usage {
+    pub(super) process: Process,
+    /// Before the first call, at the beginning of what was measured, and at its end.
+    readings: Vec<Reading>,
+}
+
 /// What a process has used at one moment.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Reading {
+struct Reading {
     /// Time on a processor of each thread that is there.
     threads: BTreeMap<u32, Duration>,
     /// Time on processors of all threads that ever were, in the kernel's clock ticks.
     total: Duration,
-    pub(super) resident_bytes: u64,
+    resident_bytes: u64,
 }
 
 /// Why a process cannot be measured.
@@ -35,17 +43,44 @@ pub(super) enum ProcessError {
 /// 10 ms at most, and so are ours of 10 ms rounded.
 const TICKS_AHEAD: Duration = Duration::from_millis(50);
 
+impl Usage {
+    /// Of a process that was not read yet.
+    pub(super) fn new(process: Process) -> Self {
+        Self { process, readings: Vec::new() }
+    }
+
+    /// Reads what it has used by now: before the first call, then at the beginning of what is
+    /// measured, then at its end.
+    ///
+    /// # Errors
+    /// Where there is no such process, or it belongs to somebody else.
+    pub(super) fn read(&mut self) -> Result<(), ProcessError> {
+        self.readings.push(self.process.read()?);
+        Ok(())
+    }
+
+    /// Time on processors while it was measured.
+    pub(super) fn cpu(&self) -> Duration {
+        match &self.readings[..] {
+            [.., began, ended] => ended.cpu_since(began),
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// Resident memory before the first call, and at the end of what was measured.
+    pub(super) fn resident_bytes(&self) -> [u64; 2] {
+        let ends = [self.readings.first(), self.readings.last()];
+        ends.map(|reading| reading.map_or(0, |reading| reading.resident_bytes))
+    }
+}
+
 impl Process {
     /// This process.
     pub(super) fn own() -> Self {
         Self { pid: std::process::id() }
     }
 
-    /// What it has used by now.
-    ///
-    /// # Errors
-    /// Where there is no such process, or it belongs to somebody else.
-    pub(super) fn read(self) -> Result<Reading, ProcessError> {
+    fn read(self) -> Result<Reading, ProcessError> {
         Ok(Reading {
             threads: self.threads()?,
             total: self.total()?,
@@ -102,7 +137,7 @@ impl Process {
 impl Reading {
     /// Time on processors since `earlier`: to the nanosecond as the threads have it; where threads
     /// have ended meanwhile and taken theirs with them, in ticks.
-    pub(super) fn cpu_since(&self, earlier: &Self) -> Duration {
+    fn cpu_since(&self, earlier: &Self) -> Duration {
         let of_threads: Duration = self
             .threads
             .iter()

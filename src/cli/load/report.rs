@@ -2,8 +2,9 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::driver::{Outcome, Usage};
+use super::driver::Outcome;
 use super::plan::Plan;
+use super::process::Usage;
 use super::tally::{Calls, Times};
 use super::verifier::Echo;
 
@@ -156,7 +157,7 @@ impl ServerFigures {
         let cpu_seconds = usage.cpu().as_secs_f64();
         let cores = cpu_seconds / outcome.measured.as_secs_f64();
         let calls = f64::from(plan.calls);
-        let (resident, before) = (usage.resident_bytes(), usage.resident_bytes_before());
+        let [before, resident] = usage.resident_bytes();
         Self {
             pid: usage.process.pid,
             cpu_seconds,
