@@ -61,8 +61,10 @@ impl SampleRate {
     /// How many whole samples lie in `span`, rounded to the nearest.
     #[must_use]
     pub fn samples_in(self, span: Duration) -> u64 {
-        let exact = span.as_nanos() * u128::from(self.0) + 500_000_000;
-        u64::try_from(exact / 1_000_000_000).unwrap_or(u64::MAX)
+        let rate = u64::from(self.0);
+        // A second has whole samples: only what is left of one is rounded, and fits 64 bits.
+        let rest = (u64::from(span.subsec_nanos()) * rate + 500_000_000) / 1_000_000_000;
+        span.as_secs().saturating_mul(rate).saturating_add(rest)
     }
 
     /// How long `samples` last, rounded down to the nanosecond.
@@ -136,6 +138,19 @@ mod tests {
             assert_eq!(rate.samples_in(Duration::from_secs(1)), u64::from(rate.hz()));
             for samples in [0, 1, 159, 160, 882, 1_000_003, 7 * 86_400 * 192_000] {
                 assert_eq!(rate.samples_in(rate.duration_of(samples)), samples, "{rate}");
+            }
+        }
+    }
+
+    #[test]
+    fn samples_are_rounded_as_by_exact_arithmetic() {
+        let spans = (0..1_000_000_000).step_by(999_983).map(|nanos| Duration::new(3_599, nanos));
+        let ends = [Duration::ZERO, Duration::from_nanos(62_500), Duration::MAX];
+        for span in spans.chain(ends) {
+            for rate in SampleRate::ALL {
+                let exact = (span.as_nanos() * u128::from(rate.hz()) + 500_000_000) / 1_000_000_000;
+                let exact = u64::try_from(exact).unwrap_or(u64::MAX);
+                assert_eq!(rate.samples_in(span), exact, "{span:?} at {rate}");
             }
         }
     }

@@ -42,9 +42,10 @@ impl InterarrivalJitter {
     }
 }
 
-/// Beyond 292 years a time stays where it is.
-fn nanos(time: Duration) -> i64 {
-    i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)
+/// A time in nanoseconds; beyond 292 years it stays where it is.
+pub(super) fn nanos(time: Duration) -> i64 {
+    let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+    seconds.saturating_mul(1_000_000_000).saturating_add(i64::from(time.subsec_nanos()))
 }
 
 #[cfg(test)]

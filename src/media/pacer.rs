@@ -65,11 +65,17 @@ impl Pacer {
 
     /// The tick that is due at `now`, if any. Call it until there is none.
     pub fn tick(&mut self, now: Instant) -> Option<Tick> {
-        let late = now.checked_duration_since(self.next)?;
+        if now < self.next {
+            return None;
+        }
         let ptime = self.ptime.duration();
-        let owed = late.as_nanos() / ptime.as_nanos();
-        let skipped = u32::try_from(owed).unwrap_or(u32::MAX).saturating_sub(MAX_OWED - 1);
-        self.advance(ptime * skipped);
+        let mut skipped = 0;
+        if now >= self.next + ptime * MAX_OWED {
+            let late = now.saturating_duration_since(self.next);
+            let owed = u32::try_from(late.as_nanos() / ptime.as_nanos()).unwrap_or(u32::MAX);
+            skipped = owed - (MAX_OWED - 1);
+            self.advance(ptime * skipped);
+        }
         let tick = Tick { due: self.elapsed, skipped };
         self.advance(ptime);
         Some(tick)

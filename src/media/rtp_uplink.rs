@@ -1,5 +1,6 @@
 use std::time::{Duration, Instant};
 
+use super::interarrival::nanos;
 use super::jitter::{Arrival, JitterBuffer, Packet, Popped};
 use super::reception::Observer;
 use super::repair::Repair;
@@ -53,10 +54,10 @@ pub(super) struct RtpUplink {
     observer: Observer,
     clock: SenderClock,
     /// Arrival less the sender's time, of the latest packet that was observed, in nanoseconds.
-    observed_ns: Option<i128>,
+    observed_ns: Option<i64>,
     /// What lies between the latest packet of audio and the next one.
     before: Before,
-    /// Samples from a packet's position to its arrival, of the latest one: comfort noise keeps that
+    /// Samples from a packet's position to its arrival, of the latest one of noise, which keeps that
     /// distance.
     transit: u64,
     /// The sender told what its silence is like, and has not spoken since.
@@ -171,9 +172,8 @@ impl RtpUplink {
     fn observe(&mut self, now: Instant, ts: ExtTs) {
         let arrival = now.saturating_duration_since(self.epoch);
         let media = self.clock.time(ts);
-        let nanos = |span: Duration| i128::try_from(span.as_nanos()).unwrap_or(i128::MAX);
         let transit = nanos(arrival).saturating_sub(nanos(media));
-        let leapt = |last: i128| transit.abs_diff(last) > u128::from(LEAP_NS);
+        let leapt = |last: i64| transit.abs_diff(last) > LEAP_NS;
         if self.observed_ns.replace(transit).is_some_and(leapt) {
             self.observer.restart();
             self.retimer.restart();
@@ -323,9 +323,8 @@ impl RtpUplink {
             self.retimer.restart();
             self.observer.restart();
         }
-        self.clock.pass(ts, self.rate.duration_of(self.frame_samples as u64));
-        self.transit = self.timeline.arrival(now).saturating_sub(place.position.0);
-        let change = self.retimer.retime(self.clock.time(ts), &mut self.samples);
+        let media = self.clock.pass(ts, self.rate.duration_of(self.frame_samples as u64));
+        let change = self.retimer.retime(media, &mut self.samples);
         if change == 0 {
             self.repair.placed(place.position);
         } else {

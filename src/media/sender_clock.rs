@@ -37,9 +37,11 @@ impl SenderClock {
         self.at = Some((ts, self.end));
     }
 
-    /// The packet at `ts` lasts so long.
-    pub(super) fn pass(&mut self, ts: ExtTs, length: Duration) {
-        self.end = self.time(ts).saturating_add(length);
+    /// The packet at `ts` lasts so long; answers its time.
+    pub(super) fn pass(&mut self, ts: ExtTs, length: Duration) -> Duration {
+        let time = self.time(ts);
+        self.end = time.saturating_add(length);
+        time
     }
 
     /// The next packet begins another stream.

@@ -211,9 +211,10 @@ impl Timeline {
 
     fn by_mapping(&self, mapping: Mapping, ts: ExtTs) -> Option<Position> {
         let Mapping { ts: base_ts, position: base } = mapping;
+        let (rate, clock) = (u64::from(self.rate.hz()), u64::from(self.clock.hz()));
+        // A second has whole samples: only what is left of one is rounded, and fits 64 bits.
         let scale = |ticks: u64| {
-            let samples = u128::from(ticks) * u128::from(self.rate.hz());
-            u64::try_from(samples / u128::from(self.clock.hz())).unwrap_or(u64::MAX)
+            (ticks / clock).saturating_mul(rate).saturating_add(ticks % clock * rate / clock)
         };
         if ts >= base_ts {
             Some(Position(base.0.saturating_add(scale(ts.0 - base_ts.0))))
