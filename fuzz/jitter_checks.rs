@@ -163,7 +163,7 @@ impl Pair {
         let wait = Duration::from_millis;
         let patience = Patience::new(wait(setting.min_wait_ms), wait(setting.max_wait_ms));
         Self {
-            buffer: JitterBuffer::new(setting.capacity, setting.remembered, patience, now),
+            buffer: JitterBuffer::new(setting.capacity, setting.remembered, patience),
             model: Model::new(setting),
             now,
             highest: None,

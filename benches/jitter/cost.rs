@@ -65,7 +65,7 @@ fn datagrams(trace: &Trace, content: &Content, count: usize) -> Vec<(Duration, V
 pub(crate) fn in_order_ns() -> f64 {
     let start = Clock::new().now();
     let patience = Patience::new(Duration::from_millis(20), Duration::from_millis(200));
-    let mut buffer = JitterBuffer::new(64, 200, patience, start);
+    let mut buffer = JitterBuffer::new(64, 200, patience);
     let (mut jitter, mut drift) = (InterarrivalJitter::new(), DriftEstimator::new());
     let payload_type = PayloadType::new(0).expect("a payload type");
     let (mut now, mut seq) = (start, 0);

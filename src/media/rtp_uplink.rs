@@ -112,7 +112,7 @@ impl RtpUplink {
             seq: SeqExtender::new(),
             first_seq: None,
             ts: TsExtender::new(),
-            jitter: settings.jitter_buffer(epoch),
+            jitter: settings.jitter_buffer(),
             timeline: Timeline::new(rate, format.clock_rate(), epoch),
             late_window: rate.samples_in(settings.late_window),
             wake: None,

@@ -1,4 +1,4 @@
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -105,12 +105,12 @@ impl MediaSettings {
 }
 
 impl MediaSettings {
-    /// A jitter buffer for a call that began at `epoch`.
-    pub(super) fn jitter_buffer(&self, epoch: Instant) -> JitterBuffer {
+    /// A jitter buffer for a call.
+    pub(super) fn jitter_buffer(&self) -> JitterBuffer {
         let remembered = self.late_window.as_millis() / SHORTEST_PACKET.as_millis();
         let remembered = usize::try_from(remembered).unwrap_or(usize::MAX);
         let patience = Patience::new(self.jitter_min, self.jitter_max);
-        JitterBuffer::new(self.jitter_capacity_packets, remembered, patience, epoch)
+        JitterBuffer::new(self.jitter_capacity_packets, remembered, patience)
     }
 }
 

@@ -9,6 +9,7 @@ mod history;
 mod patience;
 mod store;
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 pub use patience::{GaveUp, Patience};
@@ -61,17 +62,15 @@ pub enum Popped {
 /// Orders packets of one stream by extended sequence number.
 ///
 /// The store is bounded: when it is full, the hole before it is given up at once. No allocation
-/// once as many packets have waited as ever will.
+/// once as many packets have waited as ever will, and one was missing.
 #[derive(Debug)]
 pub struct JitterBuffer {
     next: Option<ExtSeq>,
     history: History,
     store: Store,
     patience: Patience,
-    /// The holes that were given up last, in a ring: of packets of these holes it is known how late
-    /// they come.
-    given_up: [GivenUp; GIVEN_UP],
-    latest_given_up: usize,
+    /// The holes that were given up last: of packets of these holes it is known how late they come.
+    given_up: VecDeque<GivenUp>,
     giving_up: bool,
 }
 
@@ -95,19 +94,10 @@ impl JitterBuffer {
     /// # Panics
     /// Where `capacity` is 0.
     #[must_use]
-    pub fn new(capacity: usize, remembered: usize, patience: Patience, now: Instant) -> Self {
+    pub fn new(capacity: usize, remembered: usize, patience: Patience) -> Self {
         let (history, store) = (History::new(remembered), Store::new(capacity));
-        let counted = GaveUp::default();
-        let none = GivenUp { first: ExtSeq(0), packets: 0, overtaken: now, counted };
-        Self {
-            next: None,
-            history,
-            store,
-            patience,
-            given_up: [none; GIVEN_UP],
-            latest_given_up: 0,
-            giving_up: false,
-        }
+        let given_up = VecDeque::new();
+        Self { next: None, history, store, patience, given_up, giving_up: false }
     }
 
     /// Takes a packet that arrived at `now`. The first one sets where the stream begins.
@@ -167,8 +157,11 @@ impl JitterBuffer {
         let hole = Popped::Hole { packets, until: first.ts };
         self.next = Some(first.seq);
         let counted = self.patience.gave_up(now, packets);
-        self.latest_given_up = (self.latest_given_up + 1) % GIVEN_UP;
-        self.given_up[self.latest_given_up] = GivenUp { first: next, packets, overtaken, counted };
+        if self.given_up.len() == GIVEN_UP {
+            self.given_up.pop_front();
+        }
+        self.given_up.reserve_exact(GIVEN_UP - self.given_up.len());
+        self.given_up.push_back(GivenUp { first: next, packets, overtaken, counted });
         hole
     }
 
@@ -199,7 +192,7 @@ impl JitterBuffer {
         self.giving_up = false;
         self.next = None;
         self.history.clear();
-        self.given_up.iter_mut().for_each(|hole| hole.packets = 0);
+        self.given_up.clear();
         self.store.clear();
     }
 
@@ -245,7 +238,7 @@ mod tests {
     const REMEMBERED: usize = 128;
 
     fn buffer(capacity: usize) -> JitterBuffer {
-        JitterBuffer::new(capacity, REMEMBERED, Patience::new(WAIT, WAIT), now())
+        JitterBuffer::new(capacity, REMEMBERED, Patience::new(WAIT, WAIT))
     }
 
     fn push(buffer: &mut JitterBuffer, now: Instant, seq: u64) -> Arrival {
@@ -394,7 +387,7 @@ mod tests {
     #[test]
     fn what_comes_back_in_time_or_late_teaches_how_long_to_wait() {
         let patience = Patience::new(Duration::from_millis(10), Duration::from_millis(200));
-        let mut buffer = JitterBuffer::new(16, REMEMBERED, patience, now());
+        let mut buffer = JitterBuffer::new(16, REMEMBERED, patience);
         let mut holes = 0;
         for tens in 0..30_u64 {
             let start = now() + Duration::from_millis(200) * u32::try_from(tens).unwrap();
@@ -415,7 +408,7 @@ mod tests {
     #[test]
     fn a_network_that_only_loses_is_not_waited_for() {
         let patience = Patience::new(Duration::from_millis(10), Duration::from_millis(200));
-        let mut buffer = JitterBuffer::new(16, REMEMBERED, patience, now());
+        let mut buffer = JitterBuffer::new(16, REMEMBERED, patience);
         for n in (0..200_u64).filter(|n| n % 10 != 3) {
             let t = now() + Duration::from_millis(20 * n);
             drain(&mut buffer, t);

@@ -40,12 +40,13 @@ const TIME_CONSTANT_S: f32 = 10.0;
 /// The shortest time for which forgetting by time is worth its computation.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// Learns how long to wait.
+/// Learns how long to wait. What it learns from is allocated with the first packet that is missing.
 #[derive(Clone, Debug)]
 pub struct Patience {
     min: Duration,
     max: Duration,
-    memories: [Memory; FORGETTING.len()],
+    /// `None` where there was nothing to learn from.
+    memories: Option<Box<Memories>>,
     wait: Duration,
     /// Packets that came or did not, so far.
     events: u32,
@@ -61,6 +62,8 @@ pub struct GaveUp {
     /// What each of its packets weighed.
     weight: f32,
 }
+
+type Memories = [Memory; FORGETTING.len()];
 
 #[derive(Clone, Debug)]
 struct Memory {
@@ -78,10 +81,8 @@ impl Patience {
     /// Waits between `min` and `max`; `max` is taken where they are the wrong way round.
     #[must_use]
     pub fn new(min: Duration, max: Duration) -> Self {
-        let memory = |forgetting| Memory { forgetting, came: [0.0; BUCKETS], lost: 0.0 };
-        let memories = FORGETTING.map(memory);
         let mut patience =
-            Self { min: min.min(max), max, memories, wait: max, events: 0, at: None };
+            Self { min: min.min(max), max, memories: None, wait: max, events: 0, at: None };
         patience.decide();
         patience
     }
@@ -106,7 +107,7 @@ impl Patience {
         self.forget(now);
         self.age();
         let bucket = usize::try_from(lateness.as_millis() / u128::from(BUCKET_MS));
-        for memory in &mut self.memories {
+        for memory in self.memories() {
             match bucket.ok().and_then(|bucket| memory.came.get_mut(bucket)) {
                 Some(weight) => *weight += 1.0,
                 // Nobody would have waited for it.
@@ -123,7 +124,7 @@ impl Patience {
         let counted = packets.min(5);
         for _ in 0..counted {
             self.age();
-            self.memories.iter_mut().for_each(|memory| memory.lost += 1.0);
+            self.memories().iter_mut().for_each(|memory| memory.lost += 1.0);
         }
         self.decide();
         GaveUp { events: self.events, weight: counted as f32 / packets.max(1) as f32 }
@@ -131,14 +132,14 @@ impl Patience {
 
     fn age(&mut self) {
         self.events = self.events.wrapping_add(1);
-        self.memories.iter_mut().for_each(|memory| memory.scale(memory.forgetting));
+        self.memories().iter_mut().for_each(|memory| memory.scale(memory.forgetting));
     }
 
     /// A packet that was given up came after all; `since` is what [`Self::gave_up`] answered. Tell
     /// [`Self::came`], too.
     pub fn was_not_lost(&mut self, since: GaveUp) {
         let events = i32::try_from(self.events.wrapping_sub(since.events)).unwrap_or(i32::MAX);
-        for memory in &mut self.memories {
+        for memory in self.memories() {
             let left = since.weight * memory.forgetting.powi(events);
             memory.lost = (memory.lost - left).max(0.0);
         }
@@ -151,19 +152,28 @@ impl Patience {
             return;
         }
         let left = (-passed.as_secs_f32() / TIME_CONSTANT_S).exp();
-        for memory in &mut self.memories {
-            memory.scale(left);
-        }
+        self.memories().iter_mut().for_each(|memory| memory.scale(left));
         self.at = Some(now);
     }
 
     fn decide(&mut self) {
-        let best = self.memories.iter().map(Memory::best_wait).max().unwrap_or_default();
+        let best = match &self.memories {
+            Some(memories) => memories.iter().map(Memory::best_wait).max().unwrap_or_default(),
+            None => Memory::new(0.0).best_wait(),
+        };
         self.wait = best.max(self.min).min(self.max);
+    }
+
+    fn memories(&mut self) -> &mut Memories {
+        self.memories.get_or_insert_with(|| Box::new(FORGETTING.map(Memory::new)))
     }
 }
 
 impl Memory {
+    fn new(forgetting: f32) -> Self {
+        Self { forgetting, came: [0.0; BUCKETS], lost: 0.0 }
+    }
+
     fn scale(&mut self, factor: f32) {
         self.came.iter_mut().for_each(|weight| *weight *= factor);
         self.lost *= factor;
