@@ -28,7 +28,9 @@ pub(super) struct Repair {
     concealer: Option<Concealer>,
     /// Decodes what came late, beside the stream that `decoder` follows.
     late_decoder: Option<Decoder>,
-    noise: ComfortNoise,
+    /// `None` before the sender told what its noise is like.
+    noise: Option<Box<ComfortNoise>>,
+    noise_seed: u64,
     /// The beginning of the frame in hand, where it was joined.
     head: Vec<i16>,
     joins: VecDeque<Join>,
@@ -47,7 +49,8 @@ impl Repair {
             decoder: decoder(format, rate),
             concealer: (!has_its_own).then(|| Concealer::new(rate)),
             late_decoder: None,
-            noise: ComfortNoise::new(seed),
+            noise: None,
+            noise_seed: seed,
             head: Vec::new(),
             joins: VecDeque::new(),
         }
@@ -119,12 +122,16 @@ impl Repair {
 
     /// What comfort noise is like from now on.
     pub(super) fn set_noise(&mut self, payload: ComfortNoisePayload<'_>) {
-        self.noise.set(payload.level_dbov, payload.reflection);
+        let noise = || Box::new(ComfortNoise::new(self.noise_seed));
+        self.noise.get_or_insert_with(noise).set(payload.level_dbov, payload.reflection);
     }
 
-    /// Fills `samples` with comfort noise.
+    /// Fills `samples` with comfort noise: silence where the sender told of none.
     pub(super) fn fill_with_noise(&mut self, samples: &mut [i16]) {
-        self.noise.fill(samples);
+        match &mut self.noise {
+            Some(noise) => noise.fill(samples),
+            None => samples.fill(0),
+        }
         if let Some(concealer) = &mut self.concealer {
             concealer.receive(samples);
         }

@@ -38,8 +38,9 @@ const SMALL_PRODUCTS: usize = 511;
 pub struct Concealer {
     /// What went out last, made up or not.
     history: History,
-    /// What fills a gap.
-    repetition: Repetition,
+    /// What fills a gap; `None` before the first one.
+    repetition: Option<Box<Repetition>>,
+    rate: SampleRate,
     place: Place,
     /// Samples of the cross-fade behind a gap.
     cross_fade: usize,
@@ -55,13 +56,14 @@ enum Place {
 }
 
 impl Concealer {
-    /// A concealer of a stream of `rate`. All its memory is allocated here: twice 30 ms of samples,
-    /// which are 960 bytes at 8 kHz.
+    /// A concealer of a stream of `rate`. It allocates 30 ms of samples here, which are 480 bytes at
+    /// 8 kHz, and as much again with the first gap.
     #[must_use]
     pub fn new(rate: SampleRate) -> Self {
         Self {
             history: History::new(rate),
-            repetition: Repetition::new(rate),
+            repetition: None,
+            rate,
             place: Place::Outside,
             cross_fade: rate.hz() as usize * CROSS_FADE_MS / 1_000,
         }
@@ -93,11 +95,13 @@ impl Concealer {
         if samples.is_empty() {
             return;
         }
+        let repetition =
+            self.repetition.get_or_insert_with(|| Box::new(Repetition::new(self.rate)));
         if self.place != Place::Within {
             self.place = Place::Within;
-            self.repetition.begin(&self.history);
+            repetition.begin(&self.history);
         }
-        self.repetition.fill(samples);
+        repetition.fill(samples);
         self.history.push(samples);
     }
 
@@ -110,10 +114,11 @@ impl Concealer {
     /// The cross-fade, as far as `samples` goes.
     fn join(&mut self, samples: &mut [i16]) {
         let mut done = self.cross_fade - self.join_samples();
+        let repetition = self.repetition.as_mut().expect("there was a gap");
         let step = 1.0 / (self.cross_fade + 1) as f32;
         for sample in samples.iter_mut().take(self.cross_fade - done) {
             done += 1;
-            let made_up = self.repetition.next();
+            let made_up = repetition.next();
             let value = made_up + (f32::from(*sample) - made_up) * (done as f32 * step);
             *sample = to_sample(f64::from(value));
         }
