@@ -8,6 +8,10 @@ use crate::dsp::stretch::{Effort, Stretcher};
 /// correction is looked for.
 const DUE: Duration = Duration::from_millis(10);
 
+/// From here on what goes out is remembered: who looks for such a place needs the last 20 ms. Where
+/// more is due at once, as behind a first estimate of 500 ppm, the correction is so much later.
+const NEAR: Duration = Duration::from_millis(5);
+
 /// From here on any place will do.
 const OVERDUE: Duration = Duration::from_millis(30);
 
@@ -57,7 +61,7 @@ impl Retimer {
         self.count(media);
         let amount = self.due.abs() as usize;
         if amount < self.samples_in(DUE) {
-            self.stretcher.pass(samples);
+            self.pass(samples);
             return 0;
         }
         let effort =
@@ -74,7 +78,11 @@ impl Retimer {
 
     /// Takes note of a frame that goes out as it is.
     pub(super) fn pass(&mut self, samples: &[i16]) {
-        self.stretcher.pass(samples);
+        if (self.due.abs() as usize) < self.samples_in(NEAR) {
+            self.stretcher.skim(samples);
+        } else {
+            self.stretcher.pass(samples);
+        }
     }
 
     /// The next packet begins another timeline of the sender. What is due stays due.

@@ -22,6 +22,9 @@ const ROOM: Duration = Duration::from_millis(75);
 /// Of the cushion a tick takes one frame before the next one comes, or two.
 const OF_TICKS: Duration = Duration::from_millis(40);
 
+/// What a cushion is made of.
+static SILENCE: [i16; 960] = [0; 960];
+
 /// Plays audio that comes in real time to the caller, by whatever clock and in whatever bursts.
 ///
 /// It begins behind a cushion of silence, so that what comes a little late leaves no gap. What waits
@@ -31,7 +34,8 @@ const OF_TICKS: Duration = Duration::from_millis(40);
 #[derive(Debug)]
 pub struct LiveFeed {
     rate: SampleRate,
-    cushion: Vec<i16>,
+    /// In samples.
+    cushion: usize,
     stretcher: Stretcher,
     frame: Vec<i16>,
     /// Least and most that waited when a frame came: in the window at work, and in the ones before.
@@ -57,9 +61,9 @@ impl LiveFeed {
     pub fn new(rate: SampleRate, cushion: Duration) -> Self {
         Self {
             rate,
-            cushion: vec![0; samples_in(rate, cushion)],
+            cushion: samples_in(rate, cushion),
             stretcher: Stretcher::new(rate),
-            frame: Vec::with_capacity(samples_in(rate, ROOM)),
+            frame: Vec::new(),
             lowest: usize::MAX,
             highest: 0,
             windows: [Levels::default(); WINDOWS],
@@ -72,13 +76,18 @@ impl LiveFeed {
     /// minute ago is of no use.
     pub fn play(&mut self, samples: &[i16], cx: &mut Context<'_>) {
         if cx.is_dry() {
-            cx.play(&self.cushion);
+            self.queue_cushion(cx);
             self.look_anew();
         }
         self.look(cx.queued(), samples.len());
         let (surplus, lack) = (self.surplus(), self.lack());
         if surplus == 0 && lack == 0 {
-            self.stretcher.pass(samples);
+            if self.may_change_soon() {
+                self.make_room();
+                self.stretcher.pass(samples);
+            } else {
+                self.stretcher.skim(samples);
+            }
             cx.play(samples);
             return;
         }
@@ -96,6 +105,22 @@ impl LiveFeed {
         cx.play(&self.frame);
     }
 
+    /// Allocates room for a frame whose length is changed.
+    fn make_room(&mut self) {
+        if self.frame.capacity() == 0 {
+            self.frame.reserve_exact(samples_in(self.rate, ROOM));
+        }
+    }
+
+    fn queue_cushion(&self, cx: &mut Context<'_>) {
+        let mut left = self.cushion;
+        while left > 0 {
+            let piece = left.min(SILENCE.len());
+            cx.play(&SILENCE[..piece]);
+            left -= piece;
+        }
+    }
+
     fn look(&mut self, waiting: usize, samples: usize) {
         self.lowest = self.lowest.min(waiting);
         self.highest = self.highest.max(waiting);
@@ -110,19 +135,38 @@ impl LiveFeed {
 
     /// By how much the queue was too long all through the last second.
     fn surplus(&self) -> usize {
-        let limit = self.cushion.len() + samples_in(self.rate, SLACK);
         let [latest, before, ..] = self.windows;
         let lowest = latest.lowest.min(before.lowest).min(self.lowest);
-        if self.known >= 2 && lowest > limit { lowest - self.cushion.len() } else { 0 }
+        if self.known >= 2 && lowest > self.much() { lowest - self.cushion } else { 0 }
     }
 
     /// What is missing to the cushion, where little of it was left at every frame of the last four
     /// seconds: at some it is packets that were late.
     fn lack(&self) -> usize {
-        let usual = self.cushion.len().saturating_sub(samples_in(self.rate, OF_TICKS));
+        let little = self.little();
+        if self.known < WINDOWS || self.windows.iter().any(|levels| levels.highest > little) {
+            return 0;
+        }
         let highest = self.windows.iter().map(|levels| levels.highest).max().unwrap_or_default();
-        let is_low = self.known == WINDOWS && highest <= usual.min(self.cushion.len() / 2);
-        if is_low { self.cushion.len() - highest } else { 0 }
+        self.cushion - highest
+    }
+
+    /// Whether the next frame can be one whose length is changed, by what waited in the latest window.
+    fn may_change_soon(&self) -> bool {
+        let at_work = Levels { lowest: self.lowest, highest: self.highest };
+        let Levels { lowest, highest } = if self.fed == 0 { self.windows[0] } else { at_work };
+        lowest > self.much() || highest <= self.little()
+    }
+
+    /// More is too much.
+    fn much(&self) -> usize {
+        self.cushion + samples_in(self.rate, SLACK)
+    }
+
+    /// So much or less is too little, if it is never more.
+    fn little(&self) -> usize {
+        let usual = self.cushion.saturating_sub(samples_in(self.rate, OF_TICKS));
+        usual.min(self.cushion / 2)
     }
 
     /// What waits is now so much more or less than what was seen.

@@ -325,3 +325,30 @@ fn any_frames_are_taken_and_every_length_is_exact() {
         }
     }
 }
+
+#[test]
+fn behind_frames_that_were_skimmed_none_is_changed_before_20_ms_are_remembered() {
+    let tone = sine(200.0, RATE, 8_000);
+    let mut frames = tone.chunks_exact(80);
+    let mut next = || frames.next().expect("a second of them").to_vec();
+    let mut stretcher = Stretcher::new(RATE);
+    let mut other = stretcher.clone();
+    for _ in 0..10 {
+        let frame = next();
+        stretcher.skim(&frame);
+        other.pass(&frame);
+    }
+    for remembered in 0..4 {
+        let mut frame = [next(), next()].concat();
+        let mut same = frame.clone();
+        let count = stretcher.shorten(&mut frame, 80, Effort::Always);
+        assert_eq!(count > 0, remembered > 0, "frame {remembered}");
+        if remembered == 0 {
+            assert_eq!(frame, same, "the first goes out as it is");
+            other.pass(&same);
+        } else {
+            other.shorten(&mut same, 80, Effort::Always);
+            assert_eq!(frame, same, "frame {remembered}");
+        }
+    }
+}
