@@ -99,10 +99,19 @@ impl Playout {
         }
         let room = self.max_samples.saturating_sub(self.queue.len());
         let taken = &samples[..samples.len().min(room)];
+        self.make_room(taken.len());
         self.queue.extend(taken);
         self.pushed += taken.len() as u64;
         self.dry &= taken.is_empty();
         taken.len()
+    }
+
+    /// Sees to room for so many samples more. It grows by a quarter or more, not to twice the size: a
+    /// queue of live audio is full nearly all the time.
+    fn make_room(&mut self, more: usize) {
+        if self.queue.capacity() - self.queue.len() < more {
+            self.queue.reserve_exact(more.max(self.queue.len() / 4));
+        }
     }
 
     /// Puts a mark behind all that is queued.
@@ -189,6 +198,17 @@ mod tests {
         }
         assert_eq!(out[..1_000], all);
         assert!(out[1_000..].iter().all(|&sample| sample == 0));
+    }
+
+    #[test]
+    fn a_live_queue_is_not_much_larger_than_what_waits() {
+        let mut playout = playout();
+        playout.push(&[0; 320]);
+        for _ in 0..100 {
+            playout.push(&[1; 160]);
+            pull(&mut playout);
+        }
+        assert_eq!(playout.queue.capacity(), 480);
     }
 
     #[test]
