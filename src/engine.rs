@@ -121,7 +121,8 @@ impl Engine {
             serving: None,
             pacer: None,
             ticks: None,
-            events: EventLog { epoch, queue: VecDeque::new() },
+            // Mostly there is one at a time.
+            events: EventLog { epoch, queue: VecDeque::with_capacity(1) },
             stats: CallStats::default(),
             now: epoch.instant,
             last_media: epoch.instant,
@@ -217,6 +218,8 @@ impl Engine {
                 }
             }
             Input::Command(Command::End(reason)) => self.end(reason),
+            // A leg that has told its format has nothing of itself but what it waits with.
+            Input::Timeout if self.serving.is_some() && self.leg.wake().is_none() => self.settle(),
             Input::Timeout => self.receive(),
         }
         if self.state == State::Running {
@@ -331,7 +334,7 @@ impl Engine {
             let count = Ptime::MS_20.samples(rate);
             self.stats.frames_skipped += u64::from(tick.skipped);
             self.leg.skip(count * tick.skipped as usize);
-            self.frame.clear();
+            // Once the call is served all of it is overwritten; before that it stays silence.
             self.frame.resize(count, 0);
             let mut origin = Origin::Silence;
             let mut drained = false;
@@ -372,6 +375,9 @@ impl Engine {
     }
 
     fn watch_media(&mut self) {
+        if self.last_media == self.now {
+            return;
+        }
         let silent = self.now.saturating_duration_since(self.last_media);
         let due = |limit: Duration| !limit.is_zero() && silent >= limit;
         if due(self.settings.end_after) {
@@ -388,7 +394,7 @@ impl Engine {
         let after = |limit: Duration| (!limit.is_zero()).then(|| self.last_media + limit);
         let report = if self.silence_told { None } else { after(self.settings.no_media_after) };
         let tick = self.pacer.as_ref().map(Pacer::next);
-        [tick, self.leg.wake(), report, after(self.settings.end_after)].into_iter().flatten().min()
+        earlier(earlier(tick, self.leg.wake()), earlier(report, after(self.settings.end_after)))
     }
 
     /// Tells an event to the chain and to the outside.
@@ -410,6 +416,14 @@ impl Engine {
             serving.chain.finish(&self.info, &End { duration, stats: &stats });
         }
         self.events.push(self.now, EventKind::CallEnded { reason, stats });
+    }
+}
+
+/// The earlier of two moments; the one that there is, where one is missing.
+fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        _ => one.or(other),
     }
 }
 
