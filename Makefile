@@ -1,6 +1,6 @@
 # The two commands that a newcomer needs: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench-dsp bench-jitter bench-stages setup
+.PHONY: help demo test lint bench-dsp bench-jitter bench-stages bench-load setup
 
 CARGO ?= cargo
 
@@ -11,6 +11,7 @@ help:
 	@echo "make bench-dsp   speed and quality of codecs and resamplers, ours and others'; fails where a bar is not met"
 	@echo "make bench-jitter delay, loss and cost of jitter buffers over the same traces, ours and others'; the same"
 	@echo "make bench-stages what each stage of the media path costs by itself, one call's and a thousand's engines"
+	@echo "make bench-load  what the server carries, thousands of calls beside a bare loop, and a soak; fails as bench-dsp does"
 
 demo: setup
 	$(CARGO) run --release --locked -- demo
@@ -41,6 +42,10 @@ bench-jitter: setup
 # On one core; a minute. What has changed since the last run here is told, too.
 bench-stages: setup
 	$(CARGO) bench --locked --bench stages
+
+# On two cores; ten minutes, and ten more for the soak. Rewrites the figures of docs/performance.md.
+bench-load: setup
+	$(CARGO) bench --locked --bench load
 
 # A C compiler: Rust links with it, and the TLS library has parts in C and assembler. libopus: the Opus codec.
 setup:

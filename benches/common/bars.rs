@@ -9,6 +9,7 @@ pub(crate) enum Figure {
     Ratio(f64),
     Milliseconds(f64),
     Nanoseconds(f64),
+    Kibibytes(f64),
     Decibels(f64),
     /// Points of a scale, as PESQ's.
     Score(f64),
@@ -24,6 +25,7 @@ impl Figure {
             Self::Ratio(value)
             | Self::Milliseconds(value)
             | Self::Nanoseconds(value)
+            | Self::Kibibytes(value)
             | Self::Decibels(value)
             | Self::Score(value)
             | Self::Share(value) => value,
@@ -38,6 +40,7 @@ impl fmt::Display for Figure {
             Self::Ratio(value) => write!(f, "{value:.3} ×"),
             Self::Milliseconds(value) => write!(f, "{value:.2} ms"),
             Self::Nanoseconds(value) => write!(f, "{value:.1} ns"),
+            Self::Kibibytes(value) => write!(f, "{value:.1} KiB"),
             Self::Score(value) => write!(f, "{value:.2}"),
             Self::Share(value) => write!(f, "{:.3} %", 100.0 * value),
             Self::Count(value) => write!(f, "{value}"),

@@ -1,6 +1,8 @@
-//! The processor core that measures.
+//! The processor cores that measure.
 
 use std::fs;
+
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// What the processor is called.
 pub(crate) fn processor() -> String {
@@ -9,6 +11,12 @@ pub(crate) fn processor() -> String {
         .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
         .map_or("a processor without a name", |(_, model)| model)
         .to_owned()
+}
+
+/// What the kernel calls itself.
+pub(crate) fn kernel() -> String {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    format!("Linux {}", release.trim())
 }
 
 /// The middle one of the values, of an even number the upper of both.
@@ -22,21 +30,20 @@ pub(crate) fn median(mut values: Vec<f64>) -> f64 {
 
 /// Keeps the process on one core: the last that it may use. Answers its number.
 pub(crate) fn pin() -> Option<usize> {
-    // SAFETY: an all-zero set is the empty one.
-    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-    let size = size_of_val(&set);
-    // SAFETY: `set` is as large as is said.
-    if unsafe { libc::sched_getaffinity(0, size, &raw mut set) } != 0 {
-        return None;
-    }
-    let cores = 0..usize::try_from(libc::CPU_SETSIZE).ok()?;
-    // SAFETY: `core` is below the size of the set.
-    let core = cores.rev().find(|&core| unsafe { libc::CPU_ISSET(core, &set) })?;
-    // SAFETY: as above, twice.
-    unsafe {
-        libc::CPU_ZERO(&mut set);
-        libc::CPU_SET(core, &mut set);
-    }
-    // SAFETY: `set` is as large as is said.
-    (unsafe { libc::sched_setaffinity(0, size, &raw const set) } == 0).then_some(core)
+    let core = cores().pop()?;
+    stay_on(core).then_some(core)
+}
+
+/// The cores that this thread may use, in order.
+pub(crate) fn cores() -> Vec<usize> {
+    let set = sched_getaffinity(None).unwrap_or_default();
+    (0..CpuSet::MAX_CPU).filter(|&core| set.is_set(core)).collect()
+}
+
+/// Keeps this thread, and the threads and processes that it starts, on one core. Answers whether that
+/// is possible.
+pub(crate) fn stay_on(core: usize) -> bool {
+    let mut set = CpuSet::new();
+    set.set(core);
+    sched_setaffinity(None, &set).is_ok()
 }
