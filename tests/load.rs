@@ -179,6 +179,18 @@ fn a_peer_that_does_nothing_wrong_is_told_so() {
 }
 
 #[test]
+fn callers_of_a_peer_elsewhere_have_ports_of_their_own() {
+    // To the tool anything but 127.0.0.0/8 is elsewhere; a machine may be without IPv6.
+    let Ok(socket) = UdpSocket::bind("[::1]:0") else { return };
+    let peer = RtpPeer::at(socket);
+    let (report, code) = against(&peer);
+    let Done { packets, .. } = peer.stop();
+    assert_eq!(code, Some(0), "{report:#}");
+    assert_eq!(numbers(&report, ["/echo/calls", "/echo/calls_without"]), [4.0, 0.0]);
+    assert_eq!(number(&report, "/echo/frames_right"), f64::from(packets), "{report:#}");
+}
+
+#[test]
 fn packets_that_a_peer_drops_are_lost_and_their_samples_missing() {
     let peer = RtpPeer::start(|n, packet| match n % 20 {
         19 => vec![],

@@ -30,19 +30,26 @@ pub(crate) struct RtpPeer {
 impl RtpPeer {
     /// Answers each packet as `answers` says, which gets the packet's number in its call.
     pub(crate) fn start(answers: impl Fn(u32, &[u8]) -> Vec<Vec<u8>> + Send + 'static) -> Self {
-        Self::spawn(Duration::ZERO, answers)
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        Self::spawn(socket, Duration::ZERO, answers)
+    }
+
+    /// Answers each packet that comes to a socket by itself.
+    pub(crate) fn at(socket: UdpSocket) -> Self {
+        Self::spawn(socket, Duration::ZERO, |_, packet| vec![packet.to_vec()])
     }
 
     /// Answers each packet by itself, so much later.
     pub(crate) fn delayed(delay: Duration) -> Self {
-        Self::spawn(delay, |_, packet| vec![packet.to_vec()])
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        Self::spawn(socket, delay, |_, packet| vec![packet.to_vec()])
     }
 
     fn spawn(
+        socket: UdpSocket,
         delay: Duration,
         answers: impl Fn(u32, &[u8]) -> Vec<Vec<u8>> + Send + 'static,
     ) -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.set_read_timeout(Some(LOOK_EVERY)).unwrap();
         let address = socket.local_addr().unwrap();
         let stop = Arc::new(AtomicBool::new(false));
