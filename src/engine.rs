@@ -5,19 +5,22 @@
 //! `now` than before is taken for the latest one; a wake too early does nothing.
 
 mod io;
+mod serving;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 pub use io::{Command, Epoch, Input, Output};
 
-use crate::audio::{AudioFrame, MediaFormat, Origin, Position, Ptime, SampleRate};
+use self::serving::{EventLog, Serving};
+
+use crate::audio::{AudioFrame, MediaFormat, Origin, Ptime};
 use crate::call::{CallInfo, EndReason, Transport};
-use crate::event::{Event, EventKind};
+use crate::event::EventKind;
 use crate::media::{
     AudioSocketLeg, CallStats, Leg, MediaSettings, Pacer, PacketizerSeed, Playout, RtpLeg, Uplink,
 };
-use crate::processor::{Chain, Context, End, Pipeline, Request};
+use crate::processor::{End, Pipeline, Request};
 
 /// One call's leg and chain.
 #[derive(Debug)]
@@ -39,20 +42,6 @@ pub struct Engine {
     frame: Vec<i16>,
     tx: Vec<u8>,
     state: State,
-}
-
-/// What exists once the call's sample rate is known.
-#[derive(Debug)]
-struct Serving {
-    chain: Chain,
-    playout: Playout,
-    requests: Vec<Request>,
-}
-
-#[derive(Debug)]
-struct EventLog {
-    epoch: Epoch,
-    queue: VecDeque<Event>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -424,34 +413,5 @@ fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
     match (one, other) {
         (Some(one), Some(other)) => Some(one.min(other)),
         _ => one.or(other),
-    }
-}
-
-impl Serving {
-    fn parts(serving: &mut Option<Self>, now: Position) -> Option<(&mut Chain, Context<'_>)> {
-        let Self { chain, playout, requests } = serving.as_mut()?;
-        Some((chain, Context { now, playout, requests }))
-    }
-
-    fn tell(serving: &mut Option<Self>, events: &mut EventLog, now: Instant, kind: EventKind) {
-        if let Some(rate) = serving.as_ref().map(|serving| serving.playout.rate()) {
-            let position = events.position(now, rate);
-            if let Some((chain, mut cx)) = Self::parts(serving, position) {
-                chain.event(&kind, &mut cx);
-            }
-        }
-        events.push(now, kind);
-    }
-}
-
-impl EventLog {
-    fn position(&self, now: Instant, rate: SampleRate) -> Position {
-        Position(rate.samples_in(now.saturating_duration_since(self.epoch.instant)))
-    }
-
-    fn push(&mut self, now: Instant, kind: EventKind) {
-        let media_time = now.saturating_duration_since(self.epoch.instant);
-        let wall_time = self.epoch.wall + media_time;
-        self.queue.push_back(Event { media_time, wall_time, kind });
     }
 }

@@ -1,0 +1,64 @@
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use super::Epoch;
+use crate::audio::{Position, SampleRate};
+use crate::event::{Event, EventKind};
+use crate::media::Playout;
+use crate::processor::{Chain, Context, Request};
+
+/// What exists once the call's sample rate is known.
+#[derive(Debug)]
+pub(super) struct Serving {
+    pub(super) chain: Chain,
+    pub(super) playout: Playout,
+    pub(super) requests: Vec<Request>,
+}
+
+/// What is to be told, and since when the call's time counts.
+#[derive(Debug)]
+pub(super) struct EventLog {
+    pub(super) epoch: Epoch,
+    pub(super) queue: VecDeque<Event>,
+}
+
+impl Serving {
+    /// The chain, and what it may do at `now`.
+    pub(super) fn parts(
+        serving: &mut Option<Self>,
+        now: Position,
+    ) -> Option<(&mut Chain, Context<'_>)> {
+        let Self { chain, playout, requests } = serving.as_mut()?;
+        Some((chain, Context { now, playout, requests }))
+    }
+
+    /// Tells an event to the chain and to the outside.
+    pub(super) fn tell(
+        serving: &mut Option<Self>,
+        events: &mut EventLog,
+        now: Instant,
+        kind: EventKind,
+    ) {
+        if let Some(rate) = serving.as_ref().map(|serving| serving.playout.rate()) {
+            let position = events.position(now, rate);
+            if let Some((chain, mut cx)) = Self::parts(serving, position) {
+                chain.event(&kind, &mut cx);
+            }
+        }
+        events.push(now, kind);
+    }
+}
+
+impl EventLog {
+    /// Where `now` lies, in samples since the call's start.
+    pub(super) fn position(&self, now: Instant, rate: SampleRate) -> Position {
+        Position(rate.samples_in(now.saturating_duration_since(self.epoch.instant)))
+    }
+
+    /// Adds what happens now.
+    pub(super) fn push(&mut self, now: Instant, kind: EventKind) {
+        let media_time = now.saturating_duration_since(self.epoch.instant);
+        let wall_time = self.epoch.wall + media_time;
+        self.queue.push_back(Event { media_time, wall_time, kind });
+    }
+}
