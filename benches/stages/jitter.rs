@@ -46,7 +46,7 @@ impl Run {
         let now = Clock::new().now();
         // As the settings of a call have it.
         let patience = Patience::new(ms(20), ms(200));
-        let buffer = JitterBuffer::new(64, 200, patience, now);
+        let buffer = JitterBuffer::new(64, 200, patience);
         Self { network, buffer, now, seq: 0, out: 0, missing: 0 }
     }
 
