@@ -53,6 +53,24 @@ impl ProcessorFactory for Stillborn {
     }
 }
 
+/// Takes longer for each frame than a shard with many calls has.
+struct Slow;
+
+impl Processor for Slow {
+    fn downlink(&mut self, _frame: &mut AudioFrame<'_>, _cx: &mut Context<'_>) {
+        let until = Clock::new().now() + Duration::from_millis(2);
+        while Clock::new().now() < until {
+            std::hint::spin_loop();
+        }
+    }
+}
+
+impl ProcessorFactory for Slow {
+    fn create(&self, _call: &CallInfo, _rate: SampleRate) -> Box<dyn Processor> {
+        Box::new(Self)
+    }
+}
+
 struct Media {
     runtime: Runtime,
     recordings: Recordings,
@@ -70,7 +88,8 @@ impl Media {
         registry.add_processor("echo", Arc::new(EchoFactory::default()));
         registry.add_processor("faulty", Arc::new(Faulty));
         registry.add_processor("stillborn", Arc::new(Stillborn));
-        for name in ["echo", "faulty", "stillborn"] {
+        registry.add_processor("slow", Arc::new(Slow));
+        for name in ["echo", "faulty", "stillborn", "slow"] {
             registry.add_pipeline(name, &[name]).unwrap();
         }
         let mut settings = RuntimeSettings {
@@ -309,6 +328,43 @@ async fn calls_over_rtp_are_limited_and_formats_that_do_not_travel_are_refused()
     media.handle().stop_accepting();
     let (late, _) = media.spec(Transport::Rtp, MediaFormat::Ulaw, "echo");
     assert_eq!(media.handle().open_rtp(late), Err(OpenError::Stopping));
+    media.stop().await;
+}
+
+#[tokio::test]
+async fn a_shard_that_is_too_late_takes_no_more_calls_until_it_is_in_time_again() {
+    let media = Media::start(|settings| settings.max_lateness = Duration::from_millis(20)).await;
+    let peer = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let mut running = Vec::new();
+    for _ in 0..25 {
+        let (spec, told) = media.spec(Transport::Rtp, MediaFormat::Alaw, "slow");
+        let id = spec.info.id;
+        media.handle().open_rtp(spec).unwrap();
+        media.handle().set_peer(id, peer.local_addr().unwrap());
+        running.push((id, told));
+    }
+    // 25 calls with 50 frames of 2 ms each are two and a half seconds a second.
+    until("the shard is overloaded", || {
+        let (spec, _) = media.spec(Transport::AudioSocket, SLIN, "echo");
+        let expected = media.handle().expect_audiosocket(spec);
+        expected == Err(OpenError::Overloaded)
+    })
+    .await;
+    let (spec, _) = media.spec(Transport::Rtp, MediaFormat::Alaw, "echo");
+    assert_eq!(media.handle().open_rtp(spec), Err(OpenError::Overloaded));
+    let mut stranger = media.connect(Uuid::from_u128(5)).await;
+    assert!(hung_up(&mut stranger).await);
+    assert_eq!(media.handle().metrics().refused(Refused::Overloaded), 1);
+    assert_eq!(media.handle().call_count(), 25, "those that run are left alone");
+
+    for (id, _) in &running[5..] {
+        media.handle().end(*id, EndReason::Requested);
+    }
+    until("the shard is in time again", || {
+        let (spec, _) = media.spec(Transport::Rtp, MediaFormat::Alaw, "echo");
+        media.handle().open_rtp(spec).is_ok()
+    })
+    .await;
     media.stop().await;
 }
 

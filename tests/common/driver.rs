@@ -221,6 +221,14 @@ impl Rig {
         self.input(at, Input::Command(Command::End(reason)));
     }
 
+    /// Asks for frames at `moment` and whole packet times before and after it.
+    pub(crate) fn set_ticks(&mut self, at: Duration, moment: Duration) {
+        self.run_until(at);
+        let start = self.epoch.instant;
+        self.engine.set_ticks(start + at, start + moment);
+        self.give(at, Input::Timeout);
+    }
+
     /// Wakes the engine exactly when it asks, up to `at` and then included.
     pub(crate) fn run_until(&mut self, at: Duration) {
         while let Some(wake) = self.wake.filter(|wake| *wake <= at) {

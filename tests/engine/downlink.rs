@@ -85,6 +85,36 @@ fn a_peer_that_is_set_again_gets_no_second_clock() {
     assert_eq!(rig.sent().map(|(at, _)| at.as_millis()).collect::<Vec<_>>(), [0, 20, 40, 60, 80]);
 }
 
+/// Moments in ms at which packets were sent.
+fn sent_at(rig: &Rig) -> Vec<u128> {
+    rig.packets().map(|(at, _)| at.as_millis()).collect()
+}
+
+#[test]
+fn frames_leave_at_the_moments_that_were_asked_for() {
+    let mut rig = Rig::rtp_without_peer(FORMAT, MediaSettings::default(), idle(), true);
+    rig.set_ticks(ms(0), ms(13));
+    rig.input(ms(40), Input::Command(Command::SetPeer(peer())));
+    rig.run_until(ms(100));
+    // Nothing was played yet: the next frame may come sooner than a packet time.
+    rig.set_ticks(ms(100), ms(1_007));
+    rig.run_until(ms(150));
+    assert_eq!(sent_at(&rig), [53, 73, 93, 107, 127, 147]);
+}
+
+#[test]
+fn once_something_was_played_no_frame_comes_too_soon() {
+    let script = at_uplink(vec![|cx| {
+        cx.play(&[1_000; 1_600]);
+    }]);
+    let mut rig = rig_with(MediaSettings::default(), script, &[10], 65);
+    assert_eq!(sent_at(&rig), [0, 20, 40, 60]);
+    rig.set_ticks(ms(65), ms(5));
+    rig.run_until(ms(130));
+    assert_eq!(sent_at(&rig), [0, 20, 40, 60, 85, 105, 125]);
+    assert_eq!(audible_at(&rig), [20, 40, 60, 85, 105, 125]);
+}
+
 #[test]
 fn an_hour_does_not_drift() {
     let settings = MediaSettings { end_after: Duration::ZERO, ..MediaSettings::default() };

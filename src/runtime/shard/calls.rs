@@ -30,9 +30,9 @@ const STREAM_READ_BYTES: usize = 20_480;
 /// A shard is overloaded where more than one in so many frames were sent too late of late.
 const TOO_MANY: u64 = 10;
 
-/// Frames between two looks with fewer of which a shard is not overloaded, however late they were:
-/// those of 20 calls in a second.
-const FEWEST_FRAMES: u64 = 1_000;
+/// With fewer calls a shard is not overloaded, however late their frames are: it is not they that
+/// keep it busy.
+const FEWEST_CALLS: usize = 20;
 
 /// The calls of one shard.
 pub(super) struct Calls {
@@ -278,7 +278,7 @@ impl Calls {
         let limit = self.parts.max_lateness;
         let recent = self.totals.lateness - std::mem::replace(&mut self.seen, self.totals.lateness);
         let late = !limit.is_zero()
-            && recent.total() >= FEWEST_FRAMES
+            && self.slots.len() >= FEWEST_CALLS
             && recent.beyond(limit) > recent.total() / TOO_MANY;
         if self.parts.directory.set_late(self.parts.index, late) {
             let (shard, frames) = (self.parts.index, recent.total());
