@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use thiserror::Error;
 
-/// From here on packets were sent so late, the 99th percentile of them, that the run says nothing.
+/// How late packets may be sent, the 99th percentile of them, before a run says nothing.
 const LATE_MS: f64 = 5.0;
 
 /// What callers are to do.
@@ -184,12 +184,22 @@ impl Found {
         self.generator.send_lateness_ms.p99
     }
 
-    /// Whether the callers themselves were late, or dropped what they should have sent or heard.
-    pub(crate) fn is_spoilt(&self) -> bool {
-        let dropped = |packets: &Packets| packets.unsent + packets.overruns > 0;
-        self.sent_late_ms() > LATE_MS
-            || dropped(&self.packets)
-            || self.bare.as_ref().is_some_and(|bare| dropped(&bare.packets))
+    /// Why the run says nothing, if so: the callers themselves were late, or dropped what they should
+    /// have sent or heard. How late they were with the bare loop is not told; its answers, which come
+    /// at once, tell it.
+    pub(crate) fn fault(&self) -> Option<String> {
+        let late_ms = self.sent_late_ms();
+        if late_ms > LATE_MS {
+            return Some(format!("the callers were late themselves (p99 {late_ms:.1} ms)"));
+        }
+        let answers_ms = self.bare.as_ref().map_or(0.0, |bare| bare.round_trip_ms.p99);
+        if answers_ms > LATE_MS {
+            return Some(format!("the bare loop's answers were late (p99 {answers_ms:.1} ms)"));
+        }
+        let of_bare = self.bare.as_ref().map(|bare| &bare.packets);
+        let dropped = |packets: &Packets| packets.unsent + packets.overruns;
+        let count: u64 = of_bare.into_iter().chain([&self.packets]).map(dropped).sum();
+        (count > 0).then(|| format!("the callers dropped {count} packets themselves"))
     }
 
     /// Calls that could not be set up, or never heard their echo.

@@ -1,5 +1,7 @@
 //! All runs, and what is promised of them.
 
+use std::time::Duration;
+
 use crate::common::bars::{Bars, Figure};
 use crate::common::machine::median;
 use crate::load::{
@@ -16,12 +18,29 @@ const LOADS: [&Load; 6] = [&RTP_200, &RTP_1000, &RTP_2000, &RECORDING, &AUDIOSOC
 pub(crate) struct Figures {
     /// With the rounds, in the order in which they ran.
     runs: Vec<(usize, Run)>,
-    pub(crate) soak: Option<Soak>,
+    /// The loads of runs that have no figures.
+    failed: Vec<&'static Load>,
+    /// How long a soak was asked for, if there was one.
+    soaked: Option<Duration>,
+    soak: Option<Soak>,
 }
 
 impl Figures {
-    pub(crate) fn add(&mut self, round: usize, run: Run) {
-        self.runs.push((round, run));
+    /// Takes a run of `load`, if it has figures.
+    pub(crate) fn add(&mut self, round: usize, load: &'static Load, run: Option<Run>) {
+        match run {
+            Some(run) => self.runs.push((round, run)),
+            None => self.failed.push(load),
+        }
+    }
+
+    /// Takes the soak of that length, if it has figures.
+    pub(crate) fn add_soak(&mut self, length: Duration, soak: Option<Soak>) {
+        (self.soaked, self.soak) = (Some(length), soak);
+    }
+
+    pub(crate) const fn soak(&self) -> Option<&Soak> {
+        self.soak.as_ref()
     }
 
     /// Load by load, in the order of the rounds.
@@ -40,25 +59,33 @@ impl Figures {
     pub(crate) fn bars(&self) -> Bars {
         let mut bars = Bars::default();
         for load in LOADS {
+            let failed = self.failed.iter().filter(|it| **it == load).count() as u64;
+            if failed > 0 {
+                let name = format!("{}: runs without figures", load.name);
+                bars.add(name, Some(Figure::Count(failed)), Figure::Count(0));
+            }
             if self.of(load).next().is_some() {
                 self.bars_of(load, &mut bars);
             }
         }
-        let ratios: Vec<_> = self.of(&RTP_2000).zip(self.of(&RTP_200)).collect();
-        if !ratios.is_empty() {
-            let ratio = |(many, few): &(&Run, &Run)| {
-                let [many, few] = [many, few].map(|run| run.found.server.as_ref());
-                Some(many?.cpu_us_per_packet / few?.cpu_us_per_packet)
+        if self.of(&RTP_200).next().is_some() {
+            let cost = |run: &Run| Some(run.found.server.as_ref()?.cpu_us_per_packet);
+            let few = |round| {
+                let mut runs = self.runs.iter().filter(|(_, run)| run.load == &RTP_200);
+                cost(&runs.find(|(it, _)| *it == round)?.1)
             };
-            let ratio = all(ratios.iter().map(ratio)).map(Figure::Ratio);
+            let many = self.runs.iter().filter(|(_, run)| run.load == &RTP_2000);
+            // A round that lacks either has no ratio.
+            let ratios = many.filter_map(|(round, run)| Some(cost(run)? / few(*round)?));
+            let ratio = all(ratios.map(Some)).map(Figure::Ratio);
             let name = "processor time per packet, 2,000 calls, to that of 200";
             bars.add(name, ratio, Figure::Ratio(TIMES_FEW_CALLS));
         }
-        if let Some(soak) = &self.soak {
-            let growth = soak.memory.growth();
-            let length = humantime::format_duration(soak.length);
+        if let Some(length) = self.soaked {
+            let growth = self.soak.as_ref().map(|soak| Figure::Share(soak.memory.growth()));
+            let length = humantime::format_duration(length);
             let name = format!("growth of resident memory in a soak of {length}");
-            bars.add(name, Some(Figure::Share(growth)), Figure::Share(SOAK_GROWTH));
+            bars.add(name, growth, Figure::Share(SOAK_GROWTH));
         }
         bars
     }
@@ -105,7 +132,7 @@ impl Figures {
     /// same.
     pub(crate) fn repeats(&self) -> [usize; 3] {
         let repeats: u32 = self.runs.iter().map(|(_, run)| run.repeats).sum();
-        let spoilt = self.runs.iter().filter(|(_, run)| run.is_spoilt).count();
+        let spoilt = self.runs.iter().filter(|(_, run)| run.fault.is_some()).count();
         [self.runs.len(), repeats as usize, spoilt]
     }
 }

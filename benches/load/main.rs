@@ -30,9 +30,9 @@ use clap::Parser;
 
 use crate::common::document;
 use crate::figures::Figures;
-use crate::load::{AUDIOSOCKET, RECORDING, RTP_200, RTP_1000, RTP_2000};
+use crate::load::{AUDIOSOCKET, RECORDING, RTP_200, RTP_1000, RTP_2000, STEADY};
 use crate::options::{Case, Options};
-use crate::run::Bench;
+use crate::run::{Bench, Run};
 use crate::soak::Soak;
 
 fn main() -> ExitCode {
@@ -47,27 +47,31 @@ fn main() -> ExitCode {
     println!("{}", report::heading());
     let mut figures = Figures::default();
     for round in 1..=options.rounds() {
-        let mut add = |run| {
-            println!("{}", report::line(round, &run));
-            figures.add(round, run);
+        let mut add = |load, run: Option<Run>| {
+            if let Some(run) = &run {
+                println!("{}", report::line(round, run));
+            }
+            figures.add(round, load, run);
         };
         for case in options.cases() {
             match case {
-                Case::Rtp1000 => add(bench.echo(&RTP_1000)),
+                Case::Rtp1000 => add(&RTP_1000, bench.echo(&RTP_1000)),
                 Case::Rtp2000 => {
-                    add(bench.echo(&RTP_200));
-                    add(bench.echo(&RTP_2000));
+                    add(&RTP_200, bench.echo(&RTP_200));
+                    add(&RTP_2000, bench.echo(&RTP_2000));
                 }
-                Case::Recording => add(bench.echo(&RECORDING)),
-                Case::AudioSocket => add(bench.echo(&AUDIOSOCKET)),
-                Case::SetUp => add(bench.set_up()),
+                Case::Recording => add(&RECORDING, bench.echo(&RECORDING)),
+                Case::AudioSocket => add(&AUDIOSOCKET, bench.echo(&AUDIOSOCKET)),
+                Case::SetUp => add(&STEADY, bench.set_up()),
                 Case::Soak => {}
             }
         }
     }
     if options.cases().any(|case| case == Case::Soak) {
         println!();
-        figures.soak = Some(Soak::measure(&bench, options.soak()));
+        let soak = Soak::measure(&bench, options.soak());
+        let soak = soak.inspect_err(|error| println!("soak: no figures: {error}"));
+        figures.add_soak(options.soak(), soak.ok());
     }
     println!("\n{}", report::summary(&figures));
     let bars = figures.bars();

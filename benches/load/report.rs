@@ -81,14 +81,14 @@ fn cells(round: usize, run: &Run) -> [String; COLUMNS.len()] {
         found.samples_bad().to_string(),
         format!("{} of {}", run.calls_failed, run.calls),
         run.overruns.to_string(),
-        format!("{:.2}{}", found.sent_late_ms(), "!".repeat(usize::from(run.is_spoilt))),
+        format!("{:.2}{}", found.sent_late_ms(), "!".repeat(usize::from(run.fault.is_some()))),
     ]
 }
 
 /// What there is to tell beside the rows.
 pub(crate) fn summary(figures: &Figures) -> String {
     let mut text = repeats(figures);
-    if let Some(soak) = &figures.soak {
+    if let Some(soak) = figures.soak() {
         text.push_str(&format!("\n{}", sentence(soak)));
     }
     text.push('\n');
@@ -99,8 +99,8 @@ pub(crate) fn summary(figures: &Figures) -> String {
 fn repeats(figures: &Figures) -> String {
     let [runs, repeats, spoilt] = figures.repeats();
     format!(
-        "{runs} runs. Runs in which the callers themselves were late, and which were therefore \
-         repeated: {repeats}. Runs above in which they were late all the same (!): {spoilt}."
+        "{runs} runs, and {repeats} that were repeated because the callers themselves were late or \
+         there were no figures. Runs that say little all the same (!): {spoilt}."
     )
 }
 
@@ -136,7 +136,7 @@ pub(crate) fn figures(bench: &Bench, figures: &Figures, bars: &Bars) -> String {
         text.push_str(&format!("| {} | {} |\n", run.load.name, cells(round, run).join(" | ")));
     }
     text.push_str(&format!("\n{}\n", repeats(figures)));
-    if let Some(soak) = &figures.soak {
+    if let Some(soak) = figures.soak() {
         text.push_str(&format!("\n### Soak\n\n{}\n", sentence(soak)));
     }
     text.push('\n');

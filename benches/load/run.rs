@@ -8,7 +8,7 @@ use crate::load::{Load, STEADY};
 use crate::metrics::{Lateness, Scrape};
 use crate::server::Server;
 
-/// How often a run is repeated whose callers were late themselves.
+/// How often a run is repeated whose callers were late themselves, or that has no figures.
 const REPEATS: u32 = 3;
 
 /// How long the steady calls have talked when the first of the others comes.
@@ -37,8 +37,8 @@ pub(crate) struct Run {
     pub(crate) load: &'static Load,
     /// How often it was repeated.
     pub(crate) repeats: u32,
-    /// Whether the callers were late all the same.
-    pub(crate) is_spoilt: bool,
+    /// Why it says nothing all the same, if so.
+    pub(crate) fault: Option<String>,
     pub(crate) found: Found,
     /// The bound of the bucket in which the 99th percentile lies.
     pub(crate) tick_lateness_p99_ms: f64,
@@ -67,7 +67,7 @@ impl Run {
         Self {
             load,
             repeats: 0,
-            is_spoilt: found.is_spoilt(),
+            fault: found.fault(),
             tick_lateness_p99_ms: now.lateness().since(before).bound_ms(0.99),
             overruns: now.overruns(),
             calls: found.setup.calls,
@@ -99,25 +99,18 @@ impl Recorded {
     }
 }
 
-/// Runs a load, and again where the callers were late.
-///
-/// # Panics
-/// Where there are no figures in the end.
-fn repeated(name: &str, run: impl Fn() -> Result<Run, CallersError>) -> Run {
-    let mut repeats = 0;
-    loop {
-        let is_last = repeats == REPEATS;
+/// Runs a load, and again where that says nothing. None where there are no figures in the end.
+fn repeated(name: &str, run: impl Fn() -> Result<Run, CallersError>) -> Option<Run> {
+    for repeats in 0..=REPEATS {
         match run() {
-            Ok(run) if is_last || !run.is_spoilt => return Run { repeats, ..run },
-            Ok(run) => {
-                let late_ms = run.found.sent_late_ms();
-                println!("{name}: again, the callers were late themselves (p99 {late_ms:.1} ms)");
+            Ok(run) if repeats == REPEATS || run.fault.is_none() => {
+                return Some(Run { repeats, ..run });
             }
-            Err(error) if is_last => panic!("{name}: {error}"),
-            Err(error) => println!("{name}: again: {error}"),
+            Ok(run) => println!("{name}: again: {}", run.fault.unwrap_or_default()),
+            Err(error) => println!("{name}: no figures: {error}"),
         }
-        repeats += 1;
     }
+    None
 }
 
 impl Bench {
@@ -151,7 +144,7 @@ impl Bench {
     }
 
     /// A load by itself, the bare loop before it where its limits ask for one.
-    pub(crate) fn echo(&self, load: &'static Load) -> Run {
+    pub(crate) fn echo(&self, load: &'static Load) -> Option<Run> {
         repeated(load.name, || self.echo_once(load))
     }
 
@@ -170,7 +163,7 @@ impl Bench {
     }
 
     /// Steady calls, beside which as many others are set up and torn down each second.
-    pub(crate) fn set_up(&self) -> Run {
+    pub(crate) fn set_up(&self) -> Option<Run> {
         repeated(STEADY.name, || self.set_up_once())
     }
 
@@ -188,8 +181,8 @@ impl Bench {
         let steady = steady.end()?;
         let calls = steady.setup.calls + others.setup.calls;
         let calls_failed = steady.calls_failed() + others.calls_failed();
-        let is_spoilt = steady.is_spoilt() || others.is_spoilt();
+        let fault = steady.fault().or_else(|| others.fault());
         let run = Run::new(&STEADY, steady, &server.scrape(), &before);
-        Ok(Run { calls, calls_failed, is_spoilt, ..run })
+        Ok(Run { calls, calls_failed, fault, ..run })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::callers::{Callers, Found};
+use crate::callers::{Callers, CallersError, Found};
 use crate::load::CHURNED;
 use crate::run::Bench;
 
@@ -44,9 +44,9 @@ pub(crate) struct Memory {
 impl Soak {
     /// Runs a soak, and tells how it goes.
     ///
-    /// # Panics
-    /// Where the callers end before.
-    pub(crate) fn measure(bench: &Bench, length: Duration) -> Self {
+    /// # Errors
+    /// Where the callers have no figures.
+    pub(crate) fn measure(bench: &Bench, length: Duration) -> Result<Self, CallersError> {
         let server = bench.server(CHURNED.pipeline);
         let before = server.scrape().lateness();
         let callers = Callers {
@@ -70,16 +70,16 @@ impl Soak {
                 println!("soak: {seconds:4.0} s  {mib:.2} MiB resident");
             }
         }
-        let found = talking.end().unwrap_or_else(|error| panic!("soak: {error}"));
+        let found = talking.end()?;
         assert_eq!(samples.len(), SAMPLES as usize, "the callers of the soak ended early");
         let scrape = server.scrape();
-        Self {
+        Ok(Self {
             length,
             memory: Memory::of(&samples),
             found,
             tick_lateness_p99_ms: scrape.lateness().since(&before).bound_ms(0.99),
             overruns: scrape.overruns(),
-        }
+        })
     }
 }
 

@@ -1,7 +1,10 @@
 //! What is computed from runs, without one: from answers of the server and of `sidetone load` that
 //! are made up.
 
+use std::time::Duration;
+
 use clap::Parser;
+use serde_json::Value;
 
 use crate::callers::Found;
 use crate::common::document;
@@ -18,6 +21,7 @@ pub(crate) fn run() {
     callers_that_were_late_or_dropped_something_spoil_a_run();
     bars_have_medians_of_costs_and_sums_of_losses();
     a_recording_that_nobody_saw_is_missing();
+    a_run_without_figures_is_a_bar_that_does_not_hold();
     memory_is_flat_or_grows_from_a_fifth_of_the_time_on();
     options_choose_loads();
     let text = include_str!("../../docs/performance.md");
@@ -41,7 +45,7 @@ fn lateness_is_that_of_the_frames_between_two_looks() {
     };
     assert_eq!(bounds_ms([990, 1_000, 1_500, 1_500]), [1.0, 1.0, 2.0]);
     assert_eq!(bounds_ms([989, 990, 1_500, 1_500]), [1.0, 2.0, 5.0]);
-    assert_eq!(bounds_ms([499, 989, 1_489, 1_500]), [2.0, 5.0, f64::INFINITY]);
+    assert_eq!(bounds_ms([499, 989, 1_490, 1_500]), [2.0, 5.0, f64::INFINITY]);
 }
 
 fn figures_are_found_by_name_and_added_up_by_family() {
@@ -59,8 +63,8 @@ fn figures_are_found_by_name_and_added_up_by_family() {
 }
 
 /// A report in which the server takes `us` per packet and the bare loop 10.
-fn found(us: f64, lost: u64, sent_late_ms: f64) -> Found {
-    let text = serde_json::json!({
+fn report(us: f64, lost: u64, sent_late_ms: f64) -> Value {
+    serde_json::json!({
         "setup": { "calls": 1_000, "failed": 1 },
         "packets": { "lost": lost, "unsent": 0, "overruns": 0 },
         "echo": { "calls_without": 2, "samples_wrong": 3, "samples_missing": 4 },
@@ -73,8 +77,11 @@ fn found(us: f64, lost: u64, sent_late_ms: f64) -> Found {
             "cpu_us_per_packet": 10.0, "round_trip_ms": { "p50": 0.1, "p99": 0.2 },
             "packets": { "lost": 0, "unsent": 0, "overruns": 0 }
         }
-    });
-    serde_json::from_value(text).expect("a report")
+    })
+}
+
+fn found(us: f64, lost: u64, sent_late_ms: f64) -> Found {
+    serde_json::from_value(report(us, lost, sent_late_ms)).expect("a report")
 }
 
 fn made_up(load: &'static Load, us: f64, lost: u64) -> Run {
@@ -83,18 +90,29 @@ fn made_up(load: &'static Load, us: f64, lost: u64) -> Run {
 }
 
 fn callers_that_were_late_or_dropped_something_spoil_a_run() {
-    assert!(!found(10.0, 0, 5.0).is_spoilt());
-    assert!(found(10.0, 0, 5.1).is_spoilt());
+    assert_eq!(found(10.0, 0, 5.0).fault(), None);
+    assert!(found(10.0, 0, 5.1).fault().is_some());
     // What is lost on the way is the server's.
-    assert!(!found(10.0, 7, 0.1).is_spoilt());
+    assert_eq!(found(10.0, 7, 0.1).fault(), None);
+    let spoilt = |pointer: &str, value: Value| {
+        let mut report = report(10.0, 0, 0.1);
+        *report.pointer_mut(pointer).expect("a figure") = value;
+        serde_json::from_value::<Found>(report).expect("a report").fault().is_some()
+    };
+    assert!(!spoilt("/bare/round_trip_ms/p99", 5.0.into()));
+    assert!(spoilt("/bare/round_trip_ms/p99", 5.1.into()));
+    for pointer in ["/packets/unsent", "/packets/overruns", "/bare/packets/overruns"] {
+        assert!(spoilt(pointer, 1.into()), "{pointer}");
+    }
 }
 
 fn bars_have_medians_of_costs_and_sums_of_losses() {
     let mut figures = Figures::default();
     for (round, us) in [11.0, 30.0, 12.0].into_iter().enumerate() {
-        figures.add(round, made_up(&RTP_200, 2.0 * us, 0));
-        figures.add(round, made_up(&RTP_1000, us, u64::from(us > 20.0)));
-        figures.add(round, made_up(&RTP_2000, us, 0));
+        figures.add(round, &RTP_200, Some(made_up(&RTP_200, 2.0 * us, 0)));
+        let lost = u64::from(us > 20.0);
+        figures.add(round, &RTP_1000, Some(made_up(&RTP_1000, us, lost)));
+        figures.add(round, &RTP_2000, Some(made_up(&RTP_2000, us, 0)));
     }
     let rows: Vec<_> = figures.bars().rows().collect();
     let row = |name: &str| {
@@ -117,11 +135,20 @@ fn bars_have_medians_of_costs_and_sums_of_losses() {
 
 fn a_recording_that_nobody_saw_is_missing() {
     let mut figures = Figures::default();
-    figures.add(1, made_up(&RECORDING, 11.0, 0));
+    figures.add(1, &RECORDING, Some(made_up(&RECORDING, 11.0, 0)));
     let name = format!("{}: recordings missing", RECORDING.name);
     let bars = figures.bars();
     let row = bars.rows().find(|row| row[0] == name).expect("a bar");
     assert_eq!(row[1..], ["1000", "0", "short"]);
+}
+
+fn a_run_without_figures_is_a_bar_that_does_not_hold() {
+    let mut figures = Figures::default();
+    figures.add(1, &RTP_1000, None);
+    let rows: Vec<_> = figures.bars().rows().collect();
+    let name = format!("{}: runs without figures", RTP_1000.name);
+    assert_eq!(rows, [[name.as_str(), "1", "0", "short"].map(str::to_owned)]);
+    assert!(!figures.bars().all_hold());
 }
 
 fn memory_is_flat_or_grows_from_a_fifth_of_the_time_on() {
@@ -132,6 +159,9 @@ fn memory_is_flat_or_grows_from_a_fifth_of_the_time_on() {
     let samples = |place: usize| 50.0 + if place < 190 { 0.0 } else { 5.0 };
     let memory = Memory::of(&(0..200).map(samples).collect::<Vec<_>>());
     assert!((memory.growth() - 0.1).abs() < 1e-9, "{memory:?}");
+    let mut figures = Figures::default();
+    figures.add_soak(Duration::from_secs(60), None);
+    assert!(!figures.bars().all_hold(), "a soak without figures holds");
 }
 
 fn options_choose_loads() {
