@@ -16,6 +16,7 @@ use self::serving::{EventLog, Serving};
 
 use crate::audio::{AudioFrame, MediaFormat, Origin, Ptime};
 use crate::call::{CallInfo, EndReason, Transport};
+use crate::dsp::prefetch::prefetch;
 use crate::event::EventKind;
 use crate::media::{
     AudioSocketLeg, CallStats, Leg, MediaSettings, Pacer, PacketizerSeed, Playout, RtpLeg, Uplink,
@@ -141,6 +142,16 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// Asks for the memory that the next packet needs, behind the engine itself.
+    pub fn prefetch(&self) {
+        match &self.leg {
+            Leg::Rtp(leg) => prefetch(&**leg),
+            Leg::AudioSocket(leg) => prefetch(&**leg),
+        }
+        prefetch(&self.frame[..]);
+        prefetch(&self.tx[..]);
     }
 
     /// The call's description; its format is filled in once known.

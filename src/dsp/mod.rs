@@ -16,6 +16,7 @@ pub mod g722;
 pub mod l16;
 pub mod level;
 pub mod opus;
+pub mod prefetch;
 pub mod random;
 pub mod resample;
 pub mod silence;

@@ -84,6 +84,9 @@ fn both_sides_of_a_recording_are_aligned() {
     });
 }
 
+/// Samples by which one side of a growing recording may be ahead of the other: 100 ms.
+const LATEST: usize = 800;
+
 #[test]
 fn a_recording_is_readable_while_it_grows() {
     steady(|| {
@@ -99,7 +102,9 @@ fn a_recording_is_readable_while_it_grows() {
         asterisk.wait_until_idle(Duration::from_secs(30));
         let late = sidetone.complete_recordings(1).remove(0);
         assert!(late.caller.len() > early.caller.len());
-        assert_eq!(late.caller[..early.caller.len()], early.caller, "what was written stays");
+        // The file is as long as the side that is ahead; the other one's latest frames come later.
+        let whole = early.caller.len() - LATEST;
+        assert!(late.caller[..whole] == early.caller[..whole], "what was written stays");
     });
 }
 

@@ -13,6 +13,7 @@ use super::stream::{Stream, Taken};
 use super::telling::tell;
 use super::{ShardCommand, ShardParts};
 use crate::call::{CallId, EndReason};
+use crate::dsp::prefetch::prefetch;
 use crate::engine::{Command, Engine, Input, Output};
 use crate::event::{Event, EventKind};
 use crate::media::Rejected;
@@ -147,6 +148,11 @@ impl Calls {
     pub(super) fn handle_datagrams(&mut self, batch: &ReceiveBatch) {
         let now = self.parts.clock.now();
         self.totals.overruns = batch.overruns().into();
+        // The calls' memory has left the caches since their last packets: asked for together, it comes
+        // together.
+        let slots = || batch.iter().filter_map(|datagram| self.peers.find(&datagram.from));
+        slots().for_each(|slot| prefetch(&self.slots[slot]));
+        slots().for_each(|slot| self.slots[slot].engine.prefetch());
         for datagram in batch.iter() {
             if let Err(reason) = self.handle_datagram(now, datagram) {
                 self.totals.stray.count(reason);
@@ -299,7 +305,6 @@ impl Calls {
         let turn = catch_unwind(AssertUnwindSafe(|| {
             engine.handle_input(now, input);
             loop {
-                let call = engine.info().id;
                 match engine.poll_output() {
                     Output::Transmit(frame) => match (stream.as_mut(), *peer) {
                         (Some(stream), _) => dropped += u32::from(!stream.write(frame)),
@@ -314,7 +319,7 @@ impl Calls {
                         if matches!(event.kind, EventKind::MediaReady { .. }) {
                             totals.ready[engine.transport().index()] += 1;
                         }
-                        tell(call, event, events.as_ref());
+                        tell(engine.info().id, event, events.as_ref());
                     }
                     Output::Wait(at) => return Some(at),
                     Output::Ended => return None,
