@@ -29,7 +29,10 @@ fn load(arguments: &[&str]) -> Output {
 
 /// The report, and the exit code.
 fn report(arguments: &[&str]) -> (Value, Option<i32>) {
-    let output = load(&[arguments, &["--json"]].concat());
+    parsed(&load(&[arguments, &["--json"]].concat()))
+}
+
+fn parsed(output: &Output) -> (Value, Option<i32>) {
     let text = String::from_utf8_lossy(&output.stdout);
     let told = String::from_utf8_lossy(&output.stderr);
     let json = serde_json::from_str(&text);
@@ -169,157 +172,179 @@ fn against(peer: &RtpPeer) -> (Value, Option<i32>) {
 
 #[test]
 fn a_peer_that_does_nothing_wrong_is_told_so() {
-    let peer = RtpPeer::start(|_, packet| vec![packet.to_vec()]);
-    let (report, code) = against(&peer);
-    let Done { packets, .. } = peer.stop();
-    assert_eq!(code, Some(0), "{report:#}");
-    assert_eq!(number(&report, "/echo/frames_right"), f64::from(packets), "{report:#}");
-    assert_eq!(numbers(&report, SAMPLES), [0.0; 3]);
-    assert!(number(&report, "/round_trip_ms/p50") < 50.0, "{report:#}");
+    steady(|| {
+        let peer = RtpPeer::start(|_, packet| vec![packet.to_vec()]);
+        let (report, code) = against(&peer);
+        let Done { packets, .. } = peer.stop();
+        assert_eq!(code, Some(0), "{report:#}");
+        assert_eq!(number(&report, "/echo/frames_right"), f64::from(packets), "{report:#}");
+        assert_eq!(numbers(&report, SAMPLES), [0.0; 3]);
+        assert!(number(&report, "/round_trip_ms/p50") < 50.0, "{report:#}");
+    });
 }
 
 #[test]
 fn callers_of_a_peer_elsewhere_have_ports_of_their_own() {
-    // To the tool anything but 127.0.0.0/8 is elsewhere; a machine may be without IPv6.
-    let Ok(socket) = UdpSocket::bind("[::1]:0") else { return };
-    let peer = RtpPeer::at(socket);
-    let (report, code) = against(&peer);
-    let Done { packets, .. } = peer.stop();
-    assert_eq!(code, Some(0), "{report:#}");
-    assert_eq!(numbers(&report, ["/echo/calls", "/echo/calls_without"]), [4.0, 0.0]);
-    assert_eq!(number(&report, "/echo/frames_right"), f64::from(packets), "{report:#}");
+    steady(|| {
+        // To the tool anything but 127.0.0.0/8 is elsewhere; a machine may be without IPv6.
+        let Ok(socket) = UdpSocket::bind("[::1]:0") else { return };
+        let peer = RtpPeer::at(socket);
+        let (report, code) = against(&peer);
+        let Done { packets, .. } = peer.stop();
+        assert_eq!(code, Some(0), "{report:#}");
+        assert_eq!(numbers(&report, ["/echo/calls", "/echo/calls_without"]), [4.0, 0.0]);
+        assert_eq!(number(&report, "/echo/frames_right"), f64::from(packets), "{report:#}");
+    });
 }
 
 #[test]
 fn packets_that_a_peer_drops_are_lost_and_their_samples_missing() {
-    let peer = RtpPeer::start(|n, packet| match n % 20 {
-        19 => vec![],
-        _ => vec![packet.to_vec()],
+    steady(|| {
+        let peer = RtpPeer::start(|n, packet| match n % 20 {
+            19 => vec![],
+            _ => vec![packet.to_vec()],
+        });
+        let (report, code) = against(&peer);
+        let Done { packets, odd } = peer.stop();
+        assert_eq!(code, Some(1), "{report:#}");
+        // Of each of the calls 50 packets are measured.
+        let lost = number(&report, "/packets/lost");
+        assert!((8.0..=12.0).contains(&lost), "{report:#}");
+        assert_eq!(numbers(&report, SAMPLES), [0.0, 160.0 * f64::from(odd), 0.0], "{report:#}");
+        assert_eq!(number(&report, "/echo/frames_right"), f64::from(packets - odd));
+        let faults = report["faults"].to_string();
+        assert!(faults.contains("answers were lost") && faults.contains("never came"), "{faults}");
     });
-    let (report, code) = against(&peer);
-    let Done { packets, odd } = peer.stop();
-    assert_eq!(code, Some(1), "{report:#}");
-    // Of each of the calls 50 packets are measured.
-    let lost = number(&report, "/packets/lost");
-    assert!((8.0..=12.0).contains(&lost), "{report:#}");
-    assert_eq!(numbers(&report, SAMPLES), [0.0, 160.0 * f64::from(odd), 0.0], "{report:#}");
-    assert_eq!(number(&report, "/echo/frames_right"), f64::from(packets - odd));
-    let faults = report["faults"].to_string();
-    assert!(faults.contains("answers were lost") && faults.contains("never came"), "{faults}");
 }
 
 #[test]
 fn a_sample_that_a_peer_changes_is_wrong_and_nothing_else_is() {
-    let peer = RtpPeer::start(|n, packet| {
-        let mut packet = packet.to_vec();
-        if n % 20 == 10 {
-            packet[12 + 77] ^= 0x04;
-        }
-        vec![packet]
+    steady(|| {
+        let peer = RtpPeer::start(|n, packet| {
+            let mut packet = packet.to_vec();
+            if n % 20 == 10 {
+                packet[12 + 77] ^= 0x04;
+            }
+            vec![packet]
+        });
+        let (report, code) = against(&peer);
+        let Done { packets, odd } = peer.stop();
+        assert_eq!(code, Some(1), "{report:#}");
+        assert_eq!(numbers(&report, SAMPLES), [f64::from(odd), 0.0, 0.0], "{report:#}");
+        assert_eq!(number(&report, "/echo/frames_right"), f64::from(packets - odd));
+        assert_eq!(number(&report, "/packets/lost"), 0.0);
     });
-    let (report, code) = against(&peer);
-    let Done { packets, odd } = peer.stop();
-    assert_eq!(code, Some(1), "{report:#}");
-    assert_eq!(numbers(&report, SAMPLES), [f64::from(odd), 0.0, 0.0], "{report:#}");
-    assert_eq!(number(&report, "/echo/frames_right"), f64::from(packets - odd));
-    assert_eq!(number(&report, "/packets/lost"), 0.0);
 }
 
 #[test]
 fn a_frame_that_comes_twice_is_repeated_or_a_duplicate() {
-    // The same packet once more.
-    let peer = RtpPeer::start(|n, packet| vec![packet.to_vec(); 1 + usize::from(n % 20 == 10)]);
-    let (report, code) = against(&peer);
-    let Done { odd, .. } = peer.stop();
-    assert_eq!(code, Some(1), "{report:#}");
-    assert_eq!(numbers(&report, SAMPLES), [0.0; 3], "{report:#}");
-    let duplicate = number(&report, "/packets/duplicate");
-    assert!((8.0..=12.0).contains(&duplicate) && odd >= 12, "{report:#}");
+    steady(|| {
+        // The same packet once more.
+        let peer = RtpPeer::start(|n, packet| vec![packet.to_vec(); 1 + usize::from(n % 20 == 10)]);
+        let (report, code) = against(&peer);
+        let Done { odd, .. } = peer.stop();
+        assert_eq!(code, Some(1), "{report:#}");
+        assert_eq!(numbers(&report, SAMPLES), [0.0; 3], "{report:#}");
+        let duplicate = number(&report, "/packets/duplicate");
+        assert!((8.0..=12.0).contains(&duplicate) && odd >= 12, "{report:#}");
 
-    // The same frame in a packet of its own.
-    let peer = RtpPeer::start(|n, packet| {
-        let numbered = |ahead: u32| {
-            let mut packet = packet.to_vec();
-            let seq = u16::from_be_bytes([packet[2], packet[3]]).wrapping_add(ahead as u16);
-            packet[2..4].copy_from_slice(&seq.to_be_bytes());
-            let timestamp = u32::from_be_bytes(packet[4..8].try_into().unwrap());
-            let timestamp = timestamp.wrapping_add(160 * ahead);
-            packet[4..8].copy_from_slice(&timestamp.to_be_bytes());
-            packet
-        };
-        // So many packets more than came, by now.
-        let ahead = (n + 9) / 20;
-        match n % 20 {
-            10 => vec![numbered(ahead), numbered(ahead + 1)],
-            _ => vec![numbered(ahead)],
-        }
+        // The same frame in a packet of its own.
+        let peer = RtpPeer::start(|n, packet| {
+            let numbered = |ahead: u32| {
+                let mut packet = packet.to_vec();
+                let seq = u16::from_be_bytes([packet[2], packet[3]]).wrapping_add(ahead as u16);
+                packet[2..4].copy_from_slice(&seq.to_be_bytes());
+                let timestamp = u32::from_be_bytes(packet[4..8].try_into().unwrap());
+                let timestamp = timestamp.wrapping_add(160 * ahead);
+                packet[4..8].copy_from_slice(&timestamp.to_be_bytes());
+                packet
+            };
+            // So many packets more than came, by now.
+            let ahead = (n + 9) / 20;
+            match n % 20 {
+                10 => vec![numbered(ahead), numbered(ahead + 1)],
+                _ => vec![numbered(ahead)],
+            }
+        });
+        let (report, code) = against(&peer);
+        let Done { packets, odd } = peer.stop();
+        assert_eq!(code, Some(1), "{report:#}");
+        assert_eq!(numbers(&report, SAMPLES), [0.0, 0.0, 160.0 * f64::from(odd)], "{report:#}");
+        assert_eq!(number(&report, "/echo/frames_right"), f64::from(packets));
+        let clean = ["/packets/lost", "/packets/duplicate", "/packets/timestamp_jumps"];
+        assert_eq!(numbers(&report, clean), [0.0; 3], "{report:#}");
     });
-    let (report, code) = against(&peer);
-    let Done { packets, odd } = peer.stop();
-    assert_eq!(code, Some(1), "{report:#}");
-    assert_eq!(numbers(&report, SAMPLES), [0.0, 0.0, 160.0 * f64::from(odd)], "{report:#}");
-    assert_eq!(number(&report, "/echo/frames_right"), f64::from(packets));
-    let clean = ["/packets/lost", "/packets/duplicate", "/packets/timestamp_jumps"];
-    assert_eq!(numbers(&report, clean), [0.0; 3], "{report:#}");
 }
 
 #[test]
 fn a_peer_that_answers_late_is_seen_to_be_late() {
-    let peer = RtpPeer::delayed(Duration::from_millis(150));
-    let (report, code) = against(&peer);
-    drop(peer);
-    assert_eq!(code, Some(0), "{report:#}");
-    let [p50, p90] = numbers(&report, ["/round_trip_ms/p50", "/round_trip_ms/p90"]);
-    assert!((150.0..=p90).contains(&p50) && p90 < 400.0, "{report:#}");
+    steady(|| {
+        let peer = RtpPeer::delayed(Duration::from_millis(150));
+        let (report, code) = against(&peer);
+        drop(peer);
+        assert_eq!(code, Some(0), "{report:#}");
+        let [p50, p90] = numbers(&report, ["/round_trip_ms/p50", "/round_trip_ms/p90"]);
+        assert!((150.0..=p90).contains(&p50) && p90 < 400.0, "{report:#}");
+    });
 }
 
 #[test]
 fn a_server_that_plays_something_else_is_no_echo() {
-    let peer = RtpPeer::start(|_, packet| {
-        let mut packet = packet.to_vec();
-        packet[12..].fill(0x2a);
-        vec![packet]
+    steady(|| {
+        let peer = RtpPeer::start(|_, packet| {
+            let mut packet = packet.to_vec();
+            packet[12..].fill(0x2a);
+            vec![packet]
+        });
+        let (report, code) = against(&peer);
+        let Done { packets, .. } = peer.stop();
+        assert_eq!(code, Some(1), "{report:#}");
+        assert_eq!(number(&report, "/echo/calls_without"), 4.0);
+        assert_eq!(
+            number(&report, "/echo/samples_wrong"),
+            160.0 * f64::from(packets),
+            "{report:#}"
+        );
     });
-    let (report, code) = against(&peer);
-    let Done { packets, .. } = peer.stop();
-    assert_eq!(code, Some(1), "{report:#}");
-    assert_eq!(number(&report, "/echo/calls_without"), 4.0);
-    assert_eq!(number(&report, "/echo/samples_wrong"), 160.0 * f64::from(packets), "{report:#}");
 }
 
 #[test]
 fn an_audiosocket_peer_that_changes_a_sample_or_hangs_up_is_found_out() {
-    let peer = StreamPeer::start();
-    let to = peer.address().to_string();
-    let (report, code) =
-        report(&["audiosocket", "--to", &to, "--calls", "4", "--duration", "1s", "--check"]);
-    assert_eq!(code, Some(1), "{report:#}");
-    // The second connection is hung up, each of the others has one sample changed.
-    assert_eq!(numbers(&report, ["/setup/failed", "/echo/calls"]), [1.0, 3.0], "{report:#}");
-    assert_eq!(numbers(&report, SAMPLES), [3.0, 0.0, 0.0], "{report:#}");
-    assert_eq!(number(&report, "/echo/calls_faulty"), 3.0);
+    steady(|| {
+        let peer = StreamPeer::start();
+        let to = peer.address().to_string();
+        let (report, code) =
+            report(&["audiosocket", "--to", &to, "--calls", "4", "--duration", "1s", "--check"]);
+        assert_eq!(code, Some(1), "{report:#}");
+        // The second connection is hung up, each of the others has one sample changed.
+        assert_eq!(numbers(&report, ["/setup/failed", "/echo/calls"]), [1.0, 3.0], "{report:#}");
+        assert_eq!(numbers(&report, SAMPLES), [3.0, 0.0, 0.0], "{report:#}");
+        assert_eq!(number(&report, "/echo/calls_faulty"), 3.0);
+    });
 }
 
 #[test]
 fn where_nobody_answers_it_is_said_what_to_look_at() {
-    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    // The kernel takes connections for who does not accept them.
-    let mute = TcpListener::bind("127.0.0.1:0").unwrap();
-    for (transport, to, what, hint) in [
-        ("rtp", silent.local_addr().unwrap().to_string(), "nothing came back", "rtp.accept"),
-        ("audiosocket", closed, "no call could be set up", "audiosocket.accept"),
-        ("audiosocket", mute.local_addr().unwrap().to_string(), "nothing came back", "echo"),
-    ] {
-        let output = load(&[transport, "--to", &to, "--calls", "2", "--duration", "5s"]);
-        assert_eq!(output.status.code(), Some(1), "{transport} {to}");
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert!(told.contains(what) && told.contains(hint) && told.contains(&to), "{told}");
-        assert!(output.stdout.is_empty());
-    }
-    let output = load(&["rtp", "--to", "no.such.host.invalid:1"]);
-    assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8(output.stderr).unwrap().contains("no.such.host.invalid"));
+    steady(|| {
+        let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        // The kernel takes connections for who does not accept them.
+        let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+        for (transport, to, what, hint) in [
+            ("rtp", silent.local_addr().unwrap().to_string(), "nothing came back", "rtp.accept"),
+            ("audiosocket", closed, "no call could be set up", "audiosocket.accept"),
+            ("audiosocket", mute.local_addr().unwrap().to_string(), "nothing came back", "echo"),
+        ] {
+            let output = load(&[transport, "--to", &to, "--calls", "2", "--duration", "5s"]);
+            assert_eq!(output.status.code(), Some(1), "{transport} {to}");
+            let told = String::from_utf8(output.stderr).unwrap();
+            assert!(told.contains(what) && told.contains(hint) && told.contains(&to), "{told}");
+            assert!(output.stdout.is_empty());
+        }
+        let output = load(&["rtp", "--to", "no.such.host.invalid:1"]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(String::from_utf8(output.stderr).unwrap().contains("no.such.host.invalid"));
+    });
 }
 
 #[test]
@@ -353,56 +378,60 @@ fn the_bare_loop_is_measured_alone_or_beside_a_server() {
 
 #[test]
 fn a_bare_loop_ends_with_its_standard_input() {
-    for transport in ["rtp", "audiosocket"] {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_sidetone"))
-            .args(["load", "bare", transport, "--pause", "1ms"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut output = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        output.read_line(&mut line).unwrap();
-        let told: Value = serde_json::from_str(&line).unwrap();
-        assert_eq!(told["pid"], child.id());
-        let address = told["address"].as_str().unwrap();
-        assert!(address.starts_with("127.0.0.1:") && !address.ends_with(":0"), "{address}");
-        assert!(child.try_wait().unwrap().is_none(), "it runs");
-        drop(child.stdin.take());
-        let mut rest = String::new();
-        output.read_to_string(&mut rest).unwrap();
-        assert_eq!((child.wait().unwrap().code(), rest.as_str()), (Some(0), ""));
-    }
+    steady(|| {
+        for transport in ["rtp", "audiosocket"] {
+            let mut child = Command::new(env!("CARGO_BIN_EXE_sidetone"))
+                .args(["load", "bare", transport, "--pause", "1ms"])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut output = BufReader::new(child.stdout.take().unwrap());
+            let mut line = String::new();
+            output.read_line(&mut line).unwrap();
+            let told: Value = serde_json::from_str(&line).unwrap();
+            assert_eq!(told["pid"], child.id());
+            let address = told["address"].as_str().unwrap();
+            assert!(address.starts_with("127.0.0.1:") && !address.ends_with(":0"), "{address}");
+            assert!(child.try_wait().unwrap().is_none(), "it runs");
+            drop(child.stdin.take());
+            let mut rest = String::new();
+            output.read_to_string(&mut rest).unwrap();
+            assert_eq!((child.wait().unwrap().code(), rest.as_str()), (Some(0), ""));
+        }
+    });
 }
 
 #[test]
 fn a_wrong_argument_is_a_usage_error() {
-    for arguments in [
-        &[][..],
-        &["rtp"],
-        &["rtp", "--to"],
-        &["rtp", "--to", "127.0.0.1:9", "--calls", "0"],
-        &["rtp", "--to", "127.0.0.1:9", "--duration", "1"],
-        &["rtp", "--to", "127.0.0.1:9", "--hold", "1ms"],
-        &["rtp", "--to", "127.0.0.1:9", "--ramp", "0/s"],
-        &["rtp", "--to", "127.0.0.1:9", "--loss", "1"],
-        &["rtp", "--to", "127.0.0.1:9", "--jitter", "501ms"],
-        &["rtp", "--to", "127.0.0.1:9", "--codec", "opus"],
-        &["rtp", "--to", "127.0.0.1:9", "--bare-core", "1"],
-        &["rtp", "--bare", "--pid", "1"],
-        &["audiosocket", "--to", "127.0.0.1:9", "--rate", "11025"],
-        &["audiosocket", "--to", "127.0.0.1:9", "--loss", "1%"],
-        &["bare", "smoke"],
-    ] {
-        let output = load(arguments);
-        assert_eq!(output.status.code(), Some(64), "{arguments:?}");
-        let text = String::from_utf8(output.stderr).unwrap();
-        assert!(text.contains("Usage: sidetone load"), "{arguments:?}: {text}");
-        assert!(output.stdout.is_empty());
-    }
-    for arguments in [&["--help"][..], &["rtp", "--help"], &["audiosocket", "--help"]] {
-        let output = load(arguments);
-        let text = String::from_utf8(output.stdout).unwrap();
-        assert!(output.status.success() && text.contains("--to 127.0.0.1:40000"), "{text}");
-    }
+    steady(|| {
+        for arguments in [
+            &[][..],
+            &["rtp"],
+            &["rtp", "--to"],
+            &["rtp", "--to", "127.0.0.1:9", "--calls", "0"],
+            &["rtp", "--to", "127.0.0.1:9", "--duration", "1"],
+            &["rtp", "--to", "127.0.0.1:9", "--hold", "1ms"],
+            &["rtp", "--to", "127.0.0.1:9", "--ramp", "0/s"],
+            &["rtp", "--to", "127.0.0.1:9", "--loss", "1"],
+            &["rtp", "--to", "127.0.0.1:9", "--jitter", "501ms"],
+            &["rtp", "--to", "127.0.0.1:9", "--codec", "opus"],
+            &["rtp", "--to", "127.0.0.1:9", "--bare-core", "1"],
+            &["rtp", "--bare", "--pid", "1"],
+            &["audiosocket", "--to", "127.0.0.1:9", "--rate", "11025"],
+            &["audiosocket", "--to", "127.0.0.1:9", "--loss", "1%"],
+            &["bare", "smoke"],
+        ] {
+            let output = load(arguments);
+            assert_eq!(output.status.code(), Some(64), "{arguments:?}");
+            let text = String::from_utf8(output.stderr).unwrap();
+            assert!(text.contains("Usage: sidetone load"), "{arguments:?}: {text}");
+            assert!(output.stdout.is_empty());
+        }
+        for arguments in [&["--help"][..], &["rtp", "--help"], &["audiosocket", "--help"]] {
+            let output = load(arguments);
+            let text = String::from_utf8(output.stdout).unwrap();
+            assert!(output.status.success() && text.contains("--to 127.0.0.1:40000"), "{text}");
+        }
+    });
 }

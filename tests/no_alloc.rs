@@ -6,22 +6,22 @@ mod counting;
 mod driver;
 #[path = "common/emulator.rs"]
 mod emulator;
+#[path = "../benches/common/recycling.rs"]
+mod recycling;
 
 use std::path::Path as FilePath;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use sidetone::audio::{MediaFormat, Position, SampleRate};
-use sidetone::call::{CallInfo, EndReason, Transport};
+use sidetone::audio::{MediaFormat, SampleRate};
+use sidetone::call::{EndReason, Transport};
 use sidetone::dsp::codec::Decoder;
 use sidetone::dsp::opus;
 use sidetone::engine::{Command, Engine, Input, Output};
 use sidetone::media::{MediaSettings, ReturnFormat};
-use sidetone::processor::recorder::{
-    Block, Ending, OpenRecording, RecorderFactory, RecorderSettings, RecordingSink,
-};
-use sidetone::processor::{EchoFactory, EchoSettings, Pipeline};
+use sidetone::processor::recorder::{RecorderFactory, RecorderSettings};
+use sidetone::processor::{EchoFactory, EchoSettings, Pipeline, ProcessorFactory};
 use sidetone::runtime::Clock;
 use sidetone::runtime::recording::Recordings;
 use sidetone::wire::audiosocket::encode_audio;
@@ -54,40 +54,13 @@ fn the_counter_catches_a_call_that_is_not_warm() {
     assert!(count > 0);
 }
 
-/// A sink that gives its blocks back to be filled again, as the writer thread does.
-struct RecyclingSink {
-    rate: SampleRate,
-    spare: Vec<Block>,
-}
-
-impl RecordingSink for RecyclingSink {
-    fn block(&mut self) -> Block {
-        self.spare.pop().unwrap_or_else(|| Block::new(self.rate))
-    }
-
-    fn push(&mut self, block: Block, _now: Position) {
-        self.spare.push(block);
-    }
-
-    fn close(self: Box<Self>, _ending: Ending) {}
-}
-
-struct RecyclingSinks;
-
-impl OpenRecording for RecyclingSinks {
-    fn open(&self, _call: &CallInfo, rate: SampleRate) -> Box<dyn RecordingSink> {
-        Box::new(RecyclingSink { rate, spare: Vec::new() })
-    }
-}
-
-/// Recorder and echo, over a sink of our own.
+/// A recorder whose recording nobody keeps, and echo.
 fn recycling() -> Pipeline {
-    recorder_and_echo(Arc::new(RecyclingSinks))
+    with_echo(recycling::recorder())
 }
 
-fn recorder_and_echo(sinks: Arc<dyn OpenRecording>) -> Pipeline {
-    let echo = EchoFactory::new(EchoSettings::default());
-    pipeline(vec![Arc::new(RecorderFactory::new(sinks)), Arc::new(echo)])
+fn with_echo(recorder: Arc<dyn ProcessorFactory>) -> Pipeline {
+    pipeline(vec![recorder, Arc::new(EchoFactory::new(EchoSettings::default()))])
 }
 
 /// Drives an engine as a shard does, and keeps nothing but sums.
@@ -334,9 +307,9 @@ fn a_call_that_is_really_recorded_allocates_nothing_either() {
         ..RecorderSettings::default()
     };
     let recordings = Recordings::start(settings, Clock::new()).expect("a thread can be started");
+    let recorder = Arc::new(RecorderFactory::new(Arc::new(recordings.clone())));
     let format = MediaFormat::Ulaw;
-    let mut drive =
-        Drive::rtp(format, ReturnFormat::Auto, recorder_and_echo(Arc::new(recordings.clone())));
+    let mut drive = Drive::rtp(format, ReturnFormat::Auto, with_echo(recorder));
     let file = folder.path().join(format!("{}.wav", drive.engine.info().id));
     let mut sender = Sender::new(format);
     // The writer's spare blocks last for 800 ms of both directions: it is waited for that often.

@@ -50,7 +50,7 @@ impl Sidetone {
         let folder = TempDir::new().expect("a temporary folder");
         let rtp = if more.contains("[rtp]") { "" } else { "[rtp]\nport = 0\n" };
         let mut config = format!(
-            "[server]\nshards = 2\ngrace_ms = 300\n{rtp}\
+            "[server]\nshards = 2\ngrace_ms = 300\nmax_lateness_ms = 0\n{rtp}\
              [audiosocket]\nbind = \"127.0.0.1:0\"\n[api]\nbind = \"127.0.0.1:0\"\n\
              [recorder]\ndirectory = {:?}\n{more}\n",
             folder.path().join("recordings")
