@@ -43,7 +43,8 @@ fn main() -> ExitCode {
     }
     let options = Options::parse();
     let bench = Bench::new(options.measured());
-    println!("{}\n", report::machine(&bench));
+    let machine = report::machine(&bench);
+    println!("{machine}\n");
     println!("{}", report::heading());
     let mut figures = Figures::default();
     for round in 1..=options.rounds() {
@@ -80,7 +81,7 @@ fn main() -> ExitCode {
     println!("{held} of {all} bars hold");
     if options.is_whole() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/performance.md");
-        document::write(&path, &report::figures(&bench, &figures, &bars))
+        document::write(&path, &report::figures(&machine, &figures, &bars))
             .expect("docs/performance.md can be written");
         println!("docs/performance.md has these figures");
     }

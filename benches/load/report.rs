@@ -125,9 +125,9 @@ fn sentence(soak: &Soak) -> String {
     )
 }
 
-/// The figures, as Markdown.
-pub(crate) fn figures(bench: &Bench, figures: &Figures, bars: &Bars) -> String {
-    let mut text = format!("\nMeasured by `make bench-load` on {}.\n\n", machine(bench));
+/// The figures that were measured on `machine`, as Markdown.
+pub(crate) fn figures(machine: &str, figures: &Figures, bars: &Bars) -> String {
+    let mut text = format!("\nMeasured by `make bench-load` on {machine}.\n\n");
     text.push_str(&document::bars(bars));
     let headings = COLUMNS.map(|(heading, _)| heading).join(" | ");
     text.push_str(&format!("### Runs\n\n| load | {headings} |\n"));

@@ -12,6 +12,7 @@ use crate::figures::Figures;
 use crate::load::{Load, RECORDING, RTP_200, RTP_1000, RTP_2000};
 use crate::metrics::Scrape;
 use crate::options::{Case, Options};
+use crate::report;
 use crate::run::Run;
 use crate::soak::Memory;
 
@@ -63,7 +64,7 @@ fn figures_are_found_by_name_and_added_up_by_family() {
 }
 
 /// A report in which the server takes `us` per packet and the bare loop 10.
-fn report(us: f64, lost: u64, sent_late_ms: f64) -> Value {
+fn made_up_report(us: f64, lost: u64, sent_late_ms: f64) -> Value {
     serde_json::json!({
         "setup": { "calls": 1_000, "failed": 1 },
         "packets": { "lost": lost, "unsent": 0, "overruns": 0 },
@@ -81,7 +82,7 @@ fn report(us: f64, lost: u64, sent_late_ms: f64) -> Value {
 }
 
 fn found(us: f64, lost: u64, sent_late_ms: f64) -> Found {
-    serde_json::from_value(report(us, lost, sent_late_ms)).expect("a report")
+    serde_json::from_value(made_up_report(us, lost, sent_late_ms)).expect("a report")
 }
 
 fn made_up(load: &'static Load, us: f64, lost: u64) -> Run {
@@ -95,7 +96,7 @@ fn callers_that_were_late_or_dropped_something_spoil_a_run() {
     // What is lost on the way is the server's.
     assert_eq!(found(10.0, 7, 0.1).fault(), None);
     let spoilt = |pointer: &str, value: Value| {
-        let mut report = report(10.0, 0, 0.1);
+        let mut report = made_up_report(10.0, 0, 0.1);
         *report.pointer_mut(pointer).expect("a figure") = value;
         serde_json::from_value::<Found>(report).expect("a report").fault().is_some()
     };
@@ -128,9 +129,22 @@ fn bars_have_medians_of_costs_and_sums_of_losses() {
     assert_eq!(of_1000("round trip p99"), ["21.20 ms", "25.00 ms", "ok"]);
     assert_eq!(of_1000("tick lateness p99, at most"), ["2.00 ms", "2.00 ms", "ok"]);
     assert_eq!(of_1000("memory per call"), ["20.0 KiB", "32.0 KiB", "ok"]);
+    every_run_has_a_row(&figures);
     let name = "processor time per packet, 2,000 calls, to that of 200";
     assert_eq!(row(name), ["0.500 ×", "1.000 ×", "ok"]);
     assert_eq!(figures.runs().map(|(round, _)| round).collect::<Vec<_>>(), [0, 1, 2].repeat(3));
+}
+
+fn every_run_has_a_row(figures: &Figures) {
+    let text = report::figures("a machine", figures, &figures.bars());
+    let (_, table) = text.split_once("### Runs\n\n").expect("a section");
+    let rows: Vec<_> = table.lines().take_while(|line| line.starts_with('|')).collect();
+    assert_eq!(rows.len(), 2 + figures.runs().count(), "{table}");
+    let cells = |row: &&str| row.matches('|').count();
+    assert!(rows.iter().all(|row| cells(row) == cells(&rows[0])), "{table}");
+    let (second, first) =
+        (rows[6], "| 1,000 calls, RTP | 1 | 30.00 | 10.00 | 3.000 | 2000 | 20.50 |");
+    assert!(second.starts_with(first), "{second}");
 }
 
 fn a_recording_that_nobody_saw_is_missing() {
