@@ -127,6 +127,20 @@ pub struct CallInfo {
     pub stream_uuid: Option<Uuid>,
 }
 
+impl CallInfo {
+    /// A call of which nothing is known but how it comes.
+    #[must_use]
+    pub fn unannounced(
+        id: CallId,
+        transport: Transport,
+        format: Option<MediaFormat>,
+        pipeline: Arc<str>,
+    ) -> Self {
+        let (parameters, caller, stream_uuid) = (BTreeMap::new(), None, None);
+        Self { id, transport, format, pipeline, parameters, caller, stream_uuid }
+    }
+}
+
 /// Why a call ended.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]

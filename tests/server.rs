@@ -138,6 +138,9 @@ async fn metrics_of_every_room_are_told() {
     for line in [
         "sidetone_calls{transport=\"rtp\"} 0",
         "sidetone_recordings 0",
+        "sidetone_receive_overruns_total{transport=\"rtp\"} 0",
+        "sidetone_tick_lateness_seconds_bucket{le=\"+Inf\"} 0",
+        "sidetone_connections_refused_total{reason=\"overloaded\"} 0",
         "sidetone_recordings_ended_total{result=\"failed\"} 0",
         "sidetone_recording_samples_total{state=\"dropped\"} 0",
     ] {

@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -129,15 +128,12 @@ impl Greeter {
     /// A call from a dialplan. Its UUID is often a constant there, so the call gets an id of ours.
     fn unannounced(&self) -> CallSpec {
         let pipeline = self.default_pipeline.clone();
-        let info = CallInfo {
-            id: self.shared.clock.new_call_id(),
-            transport: Transport::AudioSocket,
-            format: None,
-            pipeline: Arc::clone(pipeline.name()),
-            parameters: BTreeMap::new(),
-            caller: None,
-            stream_uuid: None,
-        };
+        let info = CallInfo::unannounced(
+            self.shared.clock.new_call_id(),
+            Transport::AudioSocket,
+            None,
+            Arc::clone(pipeline.name()),
+        );
         CallSpec { info, pipeline, events: None }
     }
 

@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -85,15 +84,12 @@ impl<'a> Replay<'a> {
         pipeline: Pipeline,
         epoch: Epoch,
     ) -> Self {
-        let info = CallInfo {
-            id: CallId::new(Uuid::from_u128(u128::from(stream.key.ssrc.0))),
-            transport: Transport::Rtp,
-            format: Some(format),
-            pipeline: pipeline.name().clone(),
-            parameters: BTreeMap::new(),
-            caller: None,
-            stream_uuid: None,
-        };
+        let info = CallInfo::unannounced(
+            CallId::new(Uuid::from_u128(u128::from(stream.key.ssrc.0))),
+            Transport::Rtp,
+            Some(format),
+            pipeline.name().clone(),
+        );
         let seed = PacketizerSeed { ssrc: Ssrc(0), seq: Seq(0), timestamp: RtpTs(0) };
         let mut replay = Self {
             engine: Engine::rtp(epoch, info, pipeline, settings(), seed),

@@ -48,6 +48,8 @@ pub(super) struct Calls {
     timers: Timers,
     sending: SendBatch<Key>,
     stream_buffer: Box<[u8]>,
+    /// Slots of a batch's datagrams.
+    found: Vec<usize>,
     /// Streams that may hold input.
     readable: Vec<Readable>,
     unsent: Vec<Key>,
@@ -94,6 +96,7 @@ impl Calls {
             timers: Timers::new(origin, STEP),
             sending: SendBatch::new(),
             stream_buffer: vec![0; STREAM_READ_BYTES].into(),
+            found: Vec::new(),
             readable: Vec::new(),
             unsent: Vec::new(),
             totals: Totals::default(),
@@ -150,9 +153,10 @@ impl Calls {
         self.totals.overruns = batch.overruns().into();
         // The calls' memory has left the caches since their last packets: asked for together, it comes
         // together.
-        let slots = || batch.iter().filter_map(|datagram| self.peers.find(&datagram.from));
-        slots().for_each(|slot| prefetch(&self.slots[slot]));
-        slots().for_each(|slot| self.slots[slot].engine.prefetch());
+        self.found.clear();
+        self.found.extend(batch.iter().filter_map(|datagram| self.peers.find(&datagram.from)));
+        self.found.iter().for_each(|slot| prefetch(&self.slots[*slot]));
+        self.found.iter().for_each(|slot| self.slots[*slot].engine.prefetch());
         for datagram in batch.iter() {
             if let Err(reason) = self.handle_datagram(now, datagram) {
                 self.totals.stray.count(reason);

@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpStream};
 use std::time::Instant;
 
@@ -123,6 +122,9 @@ impl Calls {
         if self.parts.accept == Accept::Registered || self.stopping {
             return Err(Rejected::ForeignSource);
         }
+        if self.parts.directory.is_late(self.parts.index) {
+            return Err(Rejected::Overflow);
+        }
         let packet = RtpPacket::parse(bytes).map_err(|_| Rejected::Malformed)?;
         let payload_type = packet.payload_type().value();
         let format = Transport::Rtp
@@ -132,18 +134,12 @@ impl Calls {
             .find(|format| format.accepts_payload_type(payload_type))
             .ok_or(Rejected::PayloadType)?;
         let pipeline = self.parts.default_pipeline.clone();
-        let info = CallInfo {
-            id: self.parts.clock.new_call_id(),
-            transport: Transport::Rtp,
-            format: Some(format),
-            pipeline: pipeline.name().clone(),
-            parameters: BTreeMap::new(),
-            caller: None,
-            stream_uuid: None,
-        };
-        if self.parts.directory.is_late(self.parts.index) {
-            return Err(Rejected::Overflow);
-        }
+        let info = CallInfo::unannounced(
+            self.parts.clock.new_call_id(),
+            Transport::Rtp,
+            Some(format),
+            pipeline.name().clone(),
+        );
         let started = self.parts.clock.wall();
         let limit = self.parts.max_rtp_calls;
         if !self.parts.directory.insert(&info, self.parts.index, started, limit) {
