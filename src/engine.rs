@@ -5,13 +5,15 @@
 //! `now` than before is taken for the latest one; a wake too early does nothing.
 
 mod io;
+mod media_watch;
 mod serving;
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 pub use io::{Command, Epoch, Input, Output};
 
+use self::media_watch::{MediaWatch, Verdict};
 use self::serving::{EventLog, Serving};
 
 use crate::audio::{AudioFrame, MediaFormat, Origin, Ptime};
@@ -26,9 +28,7 @@ use crate::processor::{End, Pipeline, Request};
 /// One call's leg and chain.
 #[derive(Debug)]
 pub struct Engine {
-    info: CallInfo,
-    settings: MediaSettings,
-    pipeline: Pipeline,
+    about: Box<About>,
     leg: Leg,
     serving: Option<Serving>,
     pacer: Option<Pacer>,
@@ -37,12 +37,19 @@ pub struct Engine {
     events: EventLog,
     stats: CallStats,
     now: Instant,
-    last_media: Instant,
+    watch: MediaWatch,
     media_seen: bool,
-    silence_told: bool,
     frame: Vec<i16>,
     tx: Vec<u8>,
     state: State,
+}
+
+/// What a call is, and what it wants: apart from what every frame needs.
+#[derive(Debug)]
+struct About {
+    info: CallInfo,
+    settings: MediaSettings,
+    pipeline: Pipeline,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -104,9 +111,8 @@ impl Engine {
     ) -> Self {
         let transport = info.transport;
         let mut engine = Self {
-            info,
-            settings,
-            pipeline,
+            watch: MediaWatch::new(&settings, epoch.instant),
+            about: Box::new(About { info, settings, pipeline }),
             leg,
             serving: None,
             pacer: None,
@@ -115,9 +121,7 @@ impl Engine {
             events: EventLog { epoch, queue: VecDeque::with_capacity(1) },
             stats: CallStats::default(),
             now: epoch.instant,
-            last_media: epoch.instant,
             media_seen: false,
-            silence_told: false,
             frame: Vec::new(),
             tx: Vec::new(),
             state: State::Running,
@@ -144,20 +148,29 @@ impl Engine {
         }
     }
 
-    /// Asks for the memory that the next packet needs, behind the engine itself.
+    /// Asks for the memory that the next packet needs, right behind the engine itself.
     pub fn prefetch(&self) {
-        match &self.leg {
-            Leg::Rtp(leg) => prefetch(&**leg),
-            Leg::AudioSocket(leg) => prefetch(&**leg),
-        }
+        self.leg.prefetch();
         prefetch(&self.frame[..]);
         prefetch(&self.tx[..]);
+        if let Some(serving) = &self.serving {
+            serving.chain.prefetch();
+            serving.playout.prefetch();
+        }
+    }
+
+    /// Asks for the memory behind that of [`Self::prefetch`].
+    pub fn prefetch_behind(&self) {
+        self.leg.prefetch_behind();
+        if let Some(serving) = &self.serving {
+            serving.chain.prefetch_behind();
+        }
     }
 
     /// The call's description; its format is filled in once known.
     #[must_use]
     pub fn info(&self) -> &CallInfo {
-        &self.info
+        &self.about.info
     }
 
     /// What was counted so far, without how well audio arrived.
@@ -175,7 +188,10 @@ impl Engine {
     /// How the call's audio travels.
     #[must_use]
     pub fn transport(&self) -> Transport {
-        self.info.transport
+        match self.leg {
+            Leg::Rtp(_) => Transport::Rtp,
+            Leg::AudioSocket(_) => Transport::AudioSocket,
+        }
     }
 
     /// Takes one input. Drain [`Self::poll_output`] after it.
@@ -191,8 +207,7 @@ impl Engine {
                 self.receive();
                 // Comfort noise and late packets are no frames, but a sign of life.
                 if self.stats.packets_received > before {
-                    self.last_media = self.now;
-                    self.silence_told = false;
+                    self.watch.heard(self.now);
                 }
             }
             Input::Stream(mut bytes) => {
@@ -259,19 +274,22 @@ impl Engine {
         while let Some(uplink) = self.leg.poll(self.now, &mut self.stats) {
             match uplink {
                 Uplink::Format { format, rate } => {
-                    self.info.format = Some(format);
+                    self.about.info.format = Some(format);
                     self.serving = Some(Serving {
-                        chain: self.pipeline.build(&self.info, rate),
-                        playout: Playout::new(rate, Ptime::MS_20, self.settings.playout_max_queue),
+                        chain: self.about.pipeline.build(&self.about.info, rate),
+                        playout: Playout::new(
+                            rate,
+                            Ptime::MS_20,
+                            self.about.settings.playout_max_queue,
+                        ),
                         requests: Vec::new(),
                     });
                 }
                 Uplink::Frame(mut frame) => {
                     let now = self.events.position(self.now, frame.rate);
                     if frame.origin == Origin::Real {
-                        self.last_media = self.now;
-                        self.silence_told = false;
-                        if let (false, Some(format)) = (self.media_seen, self.info.format) {
+                        self.watch.heard(self.now);
+                        if let (false, Some(format)) = (self.media_seen, self.about.info.format) {
                             self.media_seen = true;
                             let ready = EventKind::MediaReady { format };
                             Serving::tell(&mut self.serving, &mut self.events, self.now, ready);
@@ -375,26 +393,19 @@ impl Engine {
     }
 
     fn watch_media(&mut self) {
-        if self.last_media == self.now {
-            return;
-        }
-        let silent = self.now.saturating_duration_since(self.last_media);
-        let due = |limit: Duration| !limit.is_zero() && silent >= limit;
-        if due(self.settings.end_after) {
-            self.end(EndReason::NoMedia);
-        } else if due(self.settings.no_media_after) && !self.silence_told {
-            self.silence_told = true;
-            let silent_ms = u64::try_from(silent.as_millis()).unwrap_or(u64::MAX);
-            self.tell(EventKind::NoMedia { silent_ms });
-            self.settle();
+        match self.watch.verdict(self.now) {
+            None => {}
+            Some(Verdict::TooLong) => self.end(EndReason::NoMedia),
+            Some(Verdict::Tell { silent_ms }) => {
+                self.tell(EventKind::NoMedia { silent_ms });
+                self.settle();
+            }
         }
     }
 
     fn wake(&self) -> Option<Instant> {
-        let after = |limit: Duration| (!limit.is_zero()).then(|| self.last_media + limit);
-        let report = if self.silence_told { None } else { after(self.settings.no_media_after) };
         let tick = self.pacer.as_ref().map(Pacer::next);
-        earlier(earlier(tick, self.leg.wake()), earlier(report, after(self.settings.end_after)))
+        [tick, self.leg.wake(), self.watch.wake()].into_iter().flatten().min()
     }
 
     /// Tells an event to the chain and to the outside.
@@ -413,16 +424,8 @@ impl Engine {
         let stats = Box::new(self.stats());
         if let Some(serving) = &mut self.serving {
             let duration = self.now.saturating_duration_since(self.events.epoch.instant);
-            serving.chain.finish(&self.info, &End { duration, stats: &stats });
+            serving.chain.finish(&self.about.info, &End { duration, stats: &stats });
         }
         self.events.push(self.now, EventKind::CallEnded { reason, stats });
-    }
-}
-
-/// The earlier of two moments; the one that there is, where one is missing.
-fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.min(other)),
-        _ => one.or(other),
     }
 }

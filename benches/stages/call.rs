@@ -160,7 +160,10 @@ impl Call {
         let input = match said {
             Frames::Ulaw(payloads) => {
                 let payload = &payloads[*frames as usize % payloads.len()];
-                packetizer.packet(payload, 160, received);
+                received.clear();
+                received.extend_from_slice(&packetizer.header());
+                received.extend_from_slice(payload);
+                packetizer.sent(160);
                 Input::Datagram { from: peer(), bytes: received }
             }
             Frames::Slin(stream) => Input::Stream(&stream[*frames as usize % stream.len()]),

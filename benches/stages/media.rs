@@ -51,7 +51,10 @@ pub(crate) fn packetize(stages: &mut Stages) {
         let (mut payload, mut datagram) = (Vec::new(), Vec::new());
         move || {
             let _ = encoder.encode(black_box(&frame), &mut payload).unwrap();
-            packetizer.packet(&payload, 160, &mut datagram);
+            datagram.clear();
+            datagram.extend_from_slice(&packetizer.header());
+            datagram.extend_from_slice(&payload);
+            packetizer.sent(160);
             black_box(&datagram).len()
         }
     });

@@ -186,13 +186,28 @@ impl Encoder {
     /// # Errors
     /// [`OpusError::FrameLength`]: Opus has frames of 2.5, 5, 10, 20, 40 and 60 ms only.
     pub fn encode(&mut self, frame: &[i16], payload: &mut Vec<u8>) -> Result<Encoded, CodecError> {
+        payload.clear();
+        self.encode_behind(frame, payload)
+    }
+
+    /// As [`Self::encode`], with the payload behind what `out` holds.
+    ///
+    /// # Errors
+    /// As for [`Self::encode`].
+    pub fn encode_behind(
+        &mut self,
+        frame: &[i16],
+        out: &mut Vec<u8>,
+    ) -> Result<Encoded, CodecError> {
         let bytes = match self {
             Self::Ulaw | Self::Alaw => frame.len(),
             Self::L16(_) => 2 * frame.len(),
             Self::G722(_) => frame.len() / 2,
-            Self::Opus(encoder) => return Ok(encoder.encode(frame, payload)?),
+            Self::Opus(encoder) => return Ok(encoder.encode_behind(frame, out)?),
         };
-        payload.resize(bytes, 0);
+        let begin = out.len();
+        out.resize(begin + bytes, 0);
+        let payload = &mut out[begin..];
         match self {
             Self::Ulaw => g711::ulaw_encode(frame, payload),
             Self::Alaw => g711::alaw_encode(frame, payload),

@@ -315,12 +315,24 @@ impl Encoder {
     /// [`OpusError::FrameLength`]; `payload` is empty then.
     pub fn encode(&mut self, frame: &[i16], payload: &mut Vec<u8>) -> Result<Encoded, OpusError> {
         payload.clear();
+        self.encode_behind(frame, payload)
+    }
+
+    /// As [`Self::encode`], with the payload behind what `out` holds.
+    ///
+    /// # Errors
+    /// As for [`Self::encode`]; `out` is as it was then.
+    pub fn encode_behind(
+        &mut self,
+        frame: &[i16],
+        out: &mut Vec<u8>,
+    ) -> Result<Encoded, OpusError> {
         let unit = unit_samples(self.rate);
         if !FRAME_UNITS.iter().any(|units| units * unit == frame.len()) {
             return Err(OpusError::FrameLength { actual: frame.len(), rate: self.rate });
         }
         let bytes = self.inner.encode(frame, &mut self.packet).map_err(OpusError::Library)?;
-        payload.extend_from_slice(&self.packet[..bytes]);
+        out.extend_from_slice(&self.packet[..bytes]);
         Ok(if bytes <= DTX_BYTES { Encoded::Silence } else { Encoded::Send })
     }
 

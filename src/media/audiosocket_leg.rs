@@ -6,6 +6,7 @@ use super::{CallStats, Reception, Rejected, Uplink};
 use crate::audio::{AudioFrame, MediaFormat, Origin, Position, SampleRate};
 use crate::call::EndReason;
 use crate::dsp::l16;
+use crate::dsp::prefetch::prefetch;
 use crate::wire::audiosocket::{encode_audio, encode_hangup};
 use crate::wire::{AudioSocketError, AudioSocketFrame, FrameDecoder, Kind};
 
@@ -81,6 +82,11 @@ impl AudioSocketLeg {
             mismatch_told: false,
             closed: false,
         }
+    }
+
+    /// Asks for the memory that the next frame needs, behind the leg itself.
+    pub(super) fn prefetch(&self) {
+        prefetch(&self.samples[..]);
     }
 
     /// Rate of what we send: the call's own, and 8 kHz until that is known.

@@ -68,7 +68,8 @@ pub struct DriftEstimator {
     prior: Slope,
     /// What is known with them.
     slope: Slope,
-    points: [Point; POINTS],
+    /// Apart from what every packet needs.
+    points: Box<[Point; POINTS]>,
     len: usize,
     /// Where the envelope meets the stream's first arrival.
     floor: f64,
@@ -130,7 +131,7 @@ impl DriftEstimator {
         Self {
             prior: UNKNOWN,
             slope: UNKNOWN,
-            points: [Point::default(); POINTS],
+            points: Box::new([Point::default(); POINTS]),
             len: 0,
             floor: 0.0,
             height: 0.0,

@@ -4,6 +4,7 @@ use std::time::Instant;
 use super::{AudioSocketLeg, CallStats, Reception, RtpLeg};
 use crate::audio::{AudioFrame, MediaFormat, SampleRate};
 use crate::call::EndReason;
+use crate::dsp::prefetch::prefetch;
 
 /// What a leg has for the engine.
 #[derive(Debug)]
@@ -42,6 +43,22 @@ pub enum Leg {
 }
 
 impl Leg {
+    /// Asks for the memory of the leg itself.
+    pub fn prefetch(&self) {
+        match self {
+            Self::Rtp(leg) => prefetch(&**leg),
+            Self::AudioSocket(leg) => prefetch(&**leg),
+        }
+    }
+
+    /// Asks for the memory behind that of [`Self::prefetch`].
+    pub fn prefetch_behind(&self) {
+        match self {
+            Self::Rtp(leg) => leg.prefetch(),
+            Self::AudioSocket(leg) => leg.prefetch(),
+        }
+    }
+
     /// Takes one datagram. Ignored by a leg that has a stream.
     pub fn handle_datagram(
         &mut self,

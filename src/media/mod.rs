@@ -4,6 +4,7 @@
 //! queue → encode → packetize, at the pace of a clock with absolute deadlines.
 
 mod audiosocket_leg;
+mod beside_audio;
 mod drift;
 mod interarrival;
 pub mod jitter;

@@ -40,9 +40,14 @@ impl Packetizer {
         }
     }
 
-    /// Writes the next packet into `out`, which is cleared before.
-    pub fn packet(&mut self, payload: &[u8], ticks: u32, out: &mut Vec<u8>) {
-        rtp::write(&self.next, payload, out);
+    /// The header of the next packet.
+    #[must_use]
+    pub fn header(&self) -> [u8; rtp::HEADER_BYTES] {
+        rtp::header_bytes(&self.next)
+    }
+
+    /// The packet is sent; the next one's samples come so many ticks later.
+    pub fn sent(&mut self, ticks: u32) {
         self.next.marker = false;
         self.next.seq = self.next.seq.plus(1);
         self.next.timestamp = self.next.timestamp.plus(ticks);
@@ -73,7 +78,7 @@ mod tests {
 
     #[test]
     fn only_the_start_of_a_talkspurt_carries_the_marker() {
-        let (mut packetizer, mut out, mut markers) = (packetizer(), Vec::new(), Vec::new());
+        let (mut packetizer, mut markers) = (packetizer(), Vec::new());
         for n in 0..8 {
             if n == 3 || n == 4 {
                 packetizer.pause(160);
@@ -82,7 +87,9 @@ mod tests {
             if n == 6 {
                 packetizer.skip(160);
             }
-            packetizer.packet(&[0xd5; 160], 160, &mut out);
+            let mut out = packetizer.header().to_vec();
+            out.extend_from_slice(&[0xd5; 160]);
+            packetizer.sent(160);
             let packet = RtpPacket::parse(&out).unwrap();
             markers.push((packet.marker(), packet.seq().0, packet.timestamp().0));
         }

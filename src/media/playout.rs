@@ -2,6 +2,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::audio::{Ptime, SampleRate};
+use crate::dsp::prefetch::{prefetch, prefetch_at};
 
 /// Marks that may wait in the queue; of more, the oldest is told early.
 const MAX_MARKS: usize = 256;
@@ -71,6 +72,17 @@ impl Playout {
     #[must_use]
     pub fn frame_samples(&self) -> usize {
         self.frame_samples
+    }
+
+    /// Asks for the memory of the frame that is sent next, and of the one that is queued next.
+    pub(crate) fn prefetch(&self) {
+        let (front, back) = self.queue.as_slices();
+        let frame = self.frame_samples;
+        prefetch(&front[..front.len().min(frame)]);
+        prefetch(&back[..back.len().min(frame)]);
+        // Mostly the frame that comes goes where those two end.
+        let end = if back.is_empty() { front } else { back }.as_ptr_range().end;
+        prefetch_at(end, frame);
     }
 
     /// Samples that wait.

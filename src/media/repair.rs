@@ -56,6 +56,13 @@ impl Repair {
         }
     }
 
+    /// Asks for the memory that the next payload needs, behind what lies in here.
+    pub(super) fn prefetch(&self) {
+        if let Some(concealer) = &self.concealer {
+            concealer.prefetch();
+        }
+    }
+
     /// Decodes the payload that is next. Behind a loss, its beginning is joined to what was made up.
     pub(super) fn decode(
         &mut self,

@@ -12,7 +12,6 @@ pub(super) struct RtpDownlink {
     /// Where the returned format has another rate than the call.
     resampler: Option<(Resampler, Vec<i16>)>,
     encoder: Encoder,
-    payload: Vec<u8>,
     packetizer: Packetizer,
     silence: SilencePolicy,
     /// Filter or codec give out what they take in only with the frame after it.
@@ -43,7 +42,6 @@ impl RtpDownlink {
             resampler: (wire_rate != rate).then(resampler),
             delays: wire_rate != rate || encoder.output_delay() > 0,
             encoder,
-            payload: Vec::new(),
             packetizer: Packetizer::new(returned, seed),
             silence: settings.silence,
             holds_a_tail: false,
@@ -65,9 +63,11 @@ impl RtpDownlink {
             }
             None => samples,
         };
-        match self.encoder.encode(samples, &mut self.payload) {
+        out.clear();
+        out.extend_from_slice(&self.packetizer.header());
+        match self.encoder.encode_behind(samples, out) {
             Ok(Encoded::Send) => {
-                self.packetizer.packet(&self.payload, ticks, out);
+                self.packetizer.sent(ticks);
                 true
             }
             Ok(Encoded::Silence) => {

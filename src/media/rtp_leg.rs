@@ -1,8 +1,9 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use super::beside_audio::is_beside_audio;
 use super::rtp_downlink::RtpDownlink;
-use super::rtp_uplink::{RtpUplink, is_beside_audio};
+use super::rtp_uplink::RtpUplink;
 use super::{
     CallStats, MediaSettings, PacketizerSeed, Reception, Rejected, SourceCheck, Uplink, Verdict,
 };
@@ -78,6 +79,11 @@ impl RtpLeg {
     #[must_use]
     pub fn rate(&self) -> SampleRate {
         self.rate
+    }
+
+    /// Asks for the memory that the next packet needs, behind the leg itself.
+    pub(super) fn prefetch(&self) {
+        self.uplink.prefetch();
     }
 
     /// The address that the call is locked to.

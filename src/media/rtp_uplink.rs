@@ -1,5 +1,6 @@
 use std::time::{Duration, Instant};
 
+use super::beside_audio::{COMFORT_NOISE, TELEPHONE_EVENT, is_beside_audio};
 use super::interarrival::nanos;
 use super::jitter::{Arrival, JitterBuffer, Packet, Popped};
 use super::reception::Observer;
@@ -10,15 +11,10 @@ use super::timeline::{Before, Jump};
 use super::{CallStats, MediaSettings, Reception, Rejected, Timeline, Uplink};
 use crate::audio::{AudioFrame, MediaFormat, Origin, Position, Ptime, SampleRate};
 use crate::dsp::opus::Recovery;
+use crate::dsp::prefetch::prefetch;
 use crate::wire::{
     ComfortNoisePayload, ExtSeq, ExtTs, PayloadType, RtpPacket, SeqExtender, TsExtender,
 };
-
-/// Comfort noise (RFC 3389, RFC 3551 table 4).
-const COMFORT_NOISE: u8 = 13;
-
-/// Telephone-event (RFC 4733), by convention.
-const TELEPHONE_EVENT: u8 = 101;
 
 /// How much later than a packet would have come comfort noise takes its place.
 const NOISE_LAG: Duration = Duration::from_millis(40);
@@ -86,12 +82,6 @@ struct Ready {
     late: bool,
 }
 
-/// Whether a packet of that payload type carries no samples, but travels in a stream beside its
-/// audio and holds a sequence number.
-pub(super) fn is_beside_audio(payload_type: PayloadType) -> bool {
-    matches!(payload_type.value(), COMFORT_NOISE | TELEPHONE_EVENT)
-}
-
 impl RtpUplink {
     /// For a stream of `format` whose samples have `rate`, in a call that began at `epoch`. `seed`
     /// is that of its comfort noise.
@@ -133,6 +123,12 @@ impl RtpUplink {
             hole_is_filled: false,
             frame_samples: 0,
         }
+    }
+
+    /// Asks for the memory that the next packet needs, behind what lies in here.
+    pub(super) fn prefetch(&self) {
+        prefetch(&self.samples[..]);
+        self.repair.prefetch();
     }
 
     /// Takes a packet of the stream.

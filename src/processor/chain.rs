@@ -3,6 +3,7 @@ use std::fmt;
 use super::{Context, End, Processor};
 use crate::audio::AudioFrame;
 use crate::call::CallInfo;
+use crate::dsp::prefetch::prefetch;
 use crate::event::EventKind;
 
 /// The processors of one call, in order. Both directions run through them first to last.
@@ -16,6 +17,16 @@ impl Chain {
     #[must_use]
     pub fn new(processors: Vec<Box<dyn Processor>>) -> Self {
         Self { processors }
+    }
+
+    /// Asks for the memory of the list of processors.
+    pub(crate) fn prefetch(&self) {
+        prefetch(&self.processors[..]);
+    }
+
+    /// Asks for the memory of the processors themselves.
+    pub(crate) fn prefetch_behind(&self) {
+        self.processors.iter().for_each(|processor| prefetch(&**processor));
     }
 
     /// Hands on a frame of the caller's audio.

@@ -1,6 +1,8 @@
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 
+use crate::dsp::prefetch::prefetch;
+
 /// Entries of an empty table. A power of two, as every table's size is.
 const FEWEST_ENTRIES: usize = 16;
 
@@ -29,6 +31,8 @@ pub struct Demultiplexer<S = RandomState> {
     taken: usize,
     /// The address of each slot.
     peers: Vec<Option<SocketAddr>>,
+    /// Tag and home of each address that is looked for at the moment.
+    looks: Vec<(u64, usize)>,
 }
 
 /// An address and its slot. Aligned, so that none lies across two cache lines.
@@ -66,7 +70,7 @@ impl<S: BuildHasher> Demultiplexer<S> {
     #[must_use]
     pub fn with_hasher(hasher: S) -> Self {
         let entries = vec![Entry::VACANT; FEWEST_ENTRIES];
-        Self { hasher, entries, taken: 0, peers: Vec::new() }
+        Self { hasher, entries, taken: 0, peers: Vec::new(), looks: Vec::new() }
     }
 
     /// Gives `peer` to `slot`: the slot's former address is forgotten, and another slot that had
@@ -106,10 +110,36 @@ impl<S: BuildHasher> Demultiplexer<S> {
         self.place(peer).map(|place| self.entries[place].slot)
     }
 
+    /// The slots that `peers` belong to, one after the other, into `slots`, whose former content goes.
+    /// The memory that this needs is asked for together.
+    pub fn find_all<'a>(
+        &mut self,
+        peers: impl Iterator<Item = &'a SocketAddr> + Clone,
+        slots: &mut Vec<Option<usize>>,
+    ) {
+        let mut looks = std::mem::take(&mut self.looks);
+        looks.clear();
+        looks.extend(peers.clone().map(|peer| {
+            let tag = self.tag(peer);
+            let home = self.home(tag);
+            prefetch(&self.entries[home]);
+            (tag, home)
+        }));
+        let found = peers.zip(&looks).map(|(peer, &(tag, home))| self.search(peer, tag, home));
+        slots.clear();
+        slots.extend(found.map(|place| place.map(|place| self.entries[place].slot)));
+        self.looks = looks;
+    }
+
     /// The entry of `peer`.
     fn place(&self, peer: &SocketAddr) -> Option<usize> {
         let tag = self.tag(peer);
-        let mut place = self.home(tag);
+        self.search(peer, tag, self.home(tag))
+    }
+
+    /// The entry of `peer`, whose tag and home these are.
+    fn search(&self, peer: &SocketAddr, tag: u64, home: usize) -> Option<usize> {
+        let mut place = home;
         loop {
             let entry = self.entries[place];
             if entry.is_vacant() {
@@ -364,9 +394,13 @@ mod tests {
                     model.remove(&slot);
                 }
             }
-            for peer in peers() {
+            let peers: Vec<_> = peers().collect();
+            let mut together = Vec::new();
+            calls.find_all(peers.iter(), &mut together);
+            for (peer, found) in peers.into_iter().zip(together) {
                 let slot = model.iter().find(|(_, other)| **other == peer).map(|(slot, _)| *slot);
                 prop_assert_eq!(calls.find(&peer), slot, "{} after {:?}", peer, step);
+                prop_assert_eq!(found, slot, "{} among others after {:?}", peer, step);
             }
             prop_assert_eq!(calls.taken, model.len());
         }

@@ -193,7 +193,14 @@ fn bind_rtp(settings: &RuntimeSettings) -> Result<Vec<std::net::UdpSocket>, Star
         .map(|index| {
             let offset = u16::try_from(index).unwrap_or(u16::MAX);
             let port = if rtp.port == 0 { 0 } else { rtp.port.saturating_add(offset) };
-            udp::bind(rtp.bind, port, rtp.socket_buffer_bytes, rtp.dscp).map_err(|source| {
+            let bound = udp::bind(rtp.bind, port, rtp.socket_buffer_bytes, rtp.dscp);
+            let bound = bound.and_then(|socket| {
+                if rtp.bind.is_ipv4() {
+                    udp::allow_fragments(&socket, false)?;
+                }
+                Ok(socket)
+            });
+            bound.map_err(|source| {
                 let address = SocketAddr::new(rtp.bind, port);
                 StartError::Bind { key: "rtp.bind", address, source }
             })

@@ -1,6 +1,6 @@
-//! RTP data packets (RFC 3550 section 5.1), read and written over `rtp-rs`.
+//! RTP data packets (RFC 3550 section 5.1), read over `rtp-rs`.
 
-use rtp_rs::{RtpPacketBuilder, RtpReader, RtpReaderError};
+use rtp_rs::{RtpReader, RtpReaderError};
 use thiserror::Error;
 
 use super::{RtpTs, Seq, Ssrc};
@@ -9,6 +9,8 @@ use crate::audio::MediaFormat;
 /// Bytes of a header without contributing sources and extension.
 pub const HEADER_BYTES: usize = RtpReader::MIN_HEADER_LEN;
 
+/// The first byte of a header of version 2 and nothing else.
+const VERSION: u8 = 0x80;
 const EXTENSION_FLAG: u8 = 0x10;
 const CSRC_COUNT_MASK: u8 = 0x0f;
 
@@ -233,21 +235,24 @@ fn header_end(datagram: &[u8]) -> usize {
     csrc_end + 4 + 4 * usize::from(words)
 }
 
-/// Writes the packet of `header` and `payload` into `out`, in place of what was there: version 2,
-/// no contributing sources, no extension, no padding.
+/// The bytes of a header: version 2, no contributing sources, no extension, no padding.
+#[must_use]
+pub fn header_bytes(header: &RtpHeader) -> [u8; HEADER_BYTES] {
+    let marker = u8::from(header.marker) << 7;
+    let [seq_high, seq_low] = header.seq.0.to_be_bytes();
+    let [t0, t1, t2, t3] = header.timestamp.0.to_be_bytes();
+    let [s0, s1, s2, s3] = header.ssrc.0.to_be_bytes();
+    let second = marker | header.payload_type.0;
+    [VERSION, second, seq_high, seq_low, t0, t1, t2, t3, s0, s1, s2, s3]
+}
+
+/// Writes the packet of `header` and `payload` into `out`, in place of what was there.
 ///
 /// Allocates only where `out` is smaller than the packet.
 pub fn write(header: &RtpHeader, payload: &[u8], out: &mut Vec<u8>) {
-    out.resize(HEADER_BYTES + payload.len(), 0);
-    RtpPacketBuilder::new()
-        .marked(header.marker)
-        .payload_type(header.payload_type.0)
-        .sequence(header.seq.0.into())
-        .timestamp(header.timestamp.0)
-        .ssrc(header.ssrc.0)
-        .payload(payload)
-        .build_into(out)
-        .expect("the buffer fits and a PayloadType is below 128");
+    out.clear();
+    out.extend_from_slice(&header_bytes(header));
+    out.extend_from_slice(payload);
 }
 
 #[cfg(test)]

@@ -108,6 +108,10 @@ fn serve(arguments: &BareArgs) -> Result<ExitCode, BareError> {
             let socket = udp::bind(bind.ip(), bind.port(), SOCKET_BUFFER_BYTES, DSCP)
                 .and_then(|socket| socket.set_nonblocking(false).map(|()| socket))
                 .map_err(BareError::Listen)?;
+            if bind.is_ipv4() {
+                // As a shard's port.
+                udp::allow_fragments(&socket, false).map_err(BareError::Listen)?;
+            }
             announce(&socket.local_addr().map_err(BareError::Listen)?)?;
             Err(BareError::Socket(udp::mirror(UdpSocket::as_fd(&socket), pause)))
         }

@@ -1,6 +1,7 @@
 //! What was heard last.
 
 use crate::audio::SampleRate;
+use crate::dsp::prefetch::prefetch;
 
 /// The last samples of a stream: two of the longest periods, so that the last one can be compared
 /// with the one before.
@@ -19,6 +20,11 @@ impl History {
     /// How many samples it holds: 30 ms.
     pub(super) const fn samples(rate: SampleRate) -> usize {
         2 * super::pitch::longest(rate)
+    }
+
+    /// Asks for the memory of the samples.
+    pub(super) fn prefetch(&self) {
+        prefetch(&self.ring[..]);
     }
 
     /// Adds what went out.

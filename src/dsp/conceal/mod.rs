@@ -69,6 +69,11 @@ impl Concealer {
         }
     }
 
+    /// Asks for the memory that the next frame needs, behind what lies in here.
+    pub(crate) fn prefetch(&self) {
+        self.history.prefetch();
+    }
+
     /// How many of the next received samples [`Self::receive`] is going to change: 0 but behind a gap.
     #[must_use]
     pub fn join_samples(&self) -> usize {

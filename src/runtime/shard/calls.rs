@@ -8,12 +8,12 @@ use mio::{Registry, Token};
 use slab::Slab;
 use tracing::{error, info, warn};
 
+use super::lookahead::{LEAD, look_ahead};
 use super::phases::{Phases, STEP};
 use super::stream::{Stream, Taken};
 use super::telling::tell;
 use super::{ShardCommand, ShardParts};
 use crate::call::{CallId, EndReason};
-use crate::dsp::prefetch::prefetch;
 use crate::engine::{Command, Engine, Input, Output};
 use crate::event::{Event, EventKind};
 use crate::media::Rejected;
@@ -49,7 +49,7 @@ pub(super) struct Calls {
     sending: SendBatch<Key>,
     stream_buffer: Box<[u8]>,
     /// Slots of a batch's datagrams.
-    found: Vec<usize>,
+    found: Vec<Option<usize>>,
     /// Streams that may hold input.
     readable: Vec<Readable>,
     unsent: Vec<Key>,
@@ -66,6 +66,9 @@ pub(super) struct Slot {
     pub(super) phase: usize,
     /// The phase is the one that suits the audio that comes.
     pub(super) settled: bool,
+    /// When the engine wants to be driven, where nothing comes before.
+    pub(super) wake: Option<Instant>,
+    /// The earliest of its timers.
     pub(super) scheduled: Option<Instant>,
     pub(super) events: Option<EventSink>,
     pub(super) peer: Option<SocketAddr>,
@@ -79,6 +82,17 @@ struct Readable {
     slot: usize,
     /// The peer has closed it: its end is behind what it holds.
     closing: bool,
+}
+
+impl Slot {
+    /// Sees to a timer for the next wake-up, where none comes before.
+    fn schedule(&mut self, timers: &mut Timers) {
+        if let Some(at) = self.wake
+            && self.scheduled.is_none_or(|scheduled| at < scheduled)
+        {
+            self.scheduled = Some(timers.schedule(at, self.key));
+        }
+    }
 }
 
 impl Calls {
@@ -109,8 +123,9 @@ impl Calls {
         self.parts.socket.as_fd()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
     }
 
     /// When the first of the calls must be driven.
@@ -151,25 +166,35 @@ impl Calls {
     pub(super) fn handle_datagrams(&mut self, batch: &ReceiveBatch) {
         let now = self.parts.clock.now();
         self.totals.overruns = batch.overruns().into();
-        // The calls' memory has left the caches since their last packets: asked for together, it comes
-        // together.
-        self.found.clear();
-        self.found.extend(batch.iter().filter_map(|datagram| self.peers.find(&datagram.from)));
-        self.found.iter().for_each(|slot| prefetch(&self.slots[*slot]));
-        self.found.iter().for_each(|slot| self.slots[*slot].engine.prefetch());
-        for datagram in batch.iter() {
-            if let Err(reason) = self.handle_datagram(now, datagram) {
+        let mut found = std::mem::take(&mut self.found);
+        self.peers.find_all(batch.senders(), &mut found);
+        let mut datagrams = batch.iter();
+        for step in 0..found.len() + LEAD {
+            look_ahead(&self.slots, step, |turn| found.get(turn).copied().flatten());
+            let turn = step.checked_sub(LEAD);
+            if let Some((datagram, slot)) =
+                turn.and_then(|turn| datagrams.next().zip(found.get(turn)))
+                && let Err(reason) = self.handle_datagram(now, datagram, *slot)
+            {
                 self.totals.stray.count(reason);
             }
         }
+        self.found = found;
     }
 
-    fn handle_datagram(&mut self, now: Instant, datagram: Datagram<'_>) -> Result<(), Rejected> {
+    /// Hands a datagram to the call whose slot was `found`, or to a new one. Where another call has
+    /// that slot meanwhile, its leg refuses it.
+    fn handle_datagram(
+        &mut self,
+        now: Instant,
+        datagram: Datagram<'_>,
+        found: Option<usize>,
+    ) -> Result<(), Rejected> {
         let Datagram { from, bytes, truncated, .. } = datagram;
         if truncated {
             return Err(Rejected::Malformed);
         }
-        let slot = match self.peers.find(&from) {
+        let slot = match found.or_else(|| self.peers.find(&from)) {
             Some(slot) => slot,
             None => self.admit(now, from, bytes)?,
         };
@@ -199,10 +224,19 @@ impl Calls {
     pub(super) fn read_streams(&mut self) -> bool {
         let mut buffer = std::mem::take(&mut self.stream_buffer);
         let mut readable = std::mem::take(&mut self.readable);
-        readable.retain(|readable| self.read_stream(*readable, &mut buffer));
-        let more = !readable.is_empty();
+        let mut left = 0;
+        for step in 0..readable.len() + LEAD {
+            look_ahead(&self.slots, step, |turn| readable.get(turn).map(|readable| readable.slot));
+            if let Some(turn) = step.checked_sub(LEAD)
+                && self.read_stream(readable[turn], &mut buffer)
+            {
+                readable[left] = readable[turn];
+                left += 1;
+            }
+        }
+        readable.truncate(left);
         (self.stream_buffer, self.readable) = (buffer, readable);
-        more
+        left > 0
     }
 
     /// Reads once; true where there may be more.
@@ -248,7 +282,12 @@ impl Calls {
                 slot.scheduled = None;
             }
             ticks += 1;
-            self.drive(now, key.slot, Input::Timeout);
+            // Mostly its tick was due when its audio came, and that has driven it.
+            if slot.wake.is_some_and(|wake| wake <= now) {
+                self.drive(now, key.slot, Input::Timeout);
+            } else {
+                slot.schedule(&mut self.timers);
+            }
         }
         self.sent(moment, ticks);
     }
@@ -335,11 +374,8 @@ impl Calls {
                 for _ in 0..dropped {
                     engine.handle_input(now, Input::TransmitFailed);
                 }
-                if let Some(at) = wake
-                    && slot.scheduled.is_none_or(|scheduled| at < scheduled)
-                {
-                    slot.scheduled = Some(timers.schedule(at, slot.key));
-                }
+                slot.wake = wake;
+                slot.schedule(timers);
             }
             Ok(None) => self.remove(index),
             Err(_) => self.give_up(now, index),

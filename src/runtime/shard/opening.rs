@@ -103,6 +103,7 @@ impl Calls {
             engine,
             phase,
             settled: false,
+            wake: None,
             scheduled: None,
             events,
             peer: None,

@@ -121,15 +121,50 @@ pub(super) fn tell_overruns(socket: &impl AsFd) -> io::Result<()> {
     switch_on(socket, libc::SOL_SOCKET, libc::SO_RXQ_OVFL)
 }
 
+/// Whether datagrams of an IPv4 socket may be fragmented on their way, as they may by default.
+///
+/// Where they may not, one that is too long for its way is refused (`EMSGSIZE`), and the kernel is
+/// spared the choice of an identification, which only fragments need (RFC 6864 section 4.1).
+///
+/// # Errors
+/// What the kernel says.
+pub(crate) fn allow_fragments(socket: &impl AsFd, allowed: bool) -> io::Result<()> {
+    let value = if allowed { libc::IP_PMTUDISC_WANT } else { libc::IP_PMTUDISC_DO };
+    set(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, value)
+}
+
+/// Whether [`allow_fragments`] was last called so, or never.
+///
+/// # Errors
+/// What the kernel says.
+pub(super) fn allows_fragments(socket: &impl AsFd) -> io::Result<bool> {
+    let mut value: c_int = 0;
+    let mut length = size_of::<c_int>() as socklen_t;
+    // SAFETY: value and length are there for the call, and the length is the value's true one.
+    let answer = unsafe {
+        libc::getsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::IPPROTO_IP,
+            libc::IP_MTU_DISCOVER,
+            (&raw mut value).cast(),
+            &raw mut length,
+        )
+    };
+    if answer == 0 { Ok(value != libc::IP_PMTUDISC_DO) } else { Err(io::Error::last_os_error()) }
+}
+
 fn switch_on(socket: &impl AsFd, level: c_int, option: c_int) -> io::Result<()> {
-    let on: c_int = 1;
+    set(socket, level, option, 1)
+}
+
+fn set(socket: &impl AsFd, level: c_int, option: c_int, value: c_int) -> io::Result<()> {
     // SAFETY: the value is there for the call, with its true length.
     let answer = unsafe {
         libc::setsockopt(
             socket.as_fd().as_raw_fd(),
             level,
             option,
-            (&raw const on).cast(),
+            (&raw const value).cast(),
             size_of::<c_int>() as socklen_t,
         )
     };

@@ -12,7 +12,7 @@ mod send;
 mod stream;
 
 pub(crate) use bind::bind;
-pub(crate) use control::{tell_arrival, tell_local_address};
+pub(crate) use control::{allow_fragments, tell_arrival, tell_local_address};
 pub(crate) use mirror::mirror;
 pub(crate) use receive::{Datagram, ReceiveBatch};
 pub(crate) use send::SendBatch;

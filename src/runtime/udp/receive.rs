@@ -97,6 +97,11 @@ impl ReceiveBatch {
         Ok(self.count == BATCH)
     }
 
+    /// Who the datagrams of the batch come from.
+    pub(crate) fn senders(&self) -> impl Iterator<Item = &SocketAddr> + Clone {
+        self.received[..self.count].iter().flatten().map(|received| &received.from)
+    }
+
     /// What the batch holds.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Datagram<'_>> {
         self.received[..self.count].iter().zip(&self.buffers).filter_map(|(received, buffer)| {

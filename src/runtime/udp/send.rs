@@ -7,7 +7,7 @@ use std::ptr;
 use libc::{iovec, mmsghdr, sockaddr_storage};
 
 use super::control::Control;
-use super::{BATCH, address};
+use super::{BATCH, address, control};
 
 /// Datagrams that wait to be sent together. Buffers are allocated once and grow to the longest
 /// datagram sent.
@@ -81,11 +81,14 @@ impl<T: Copy> SendBatch<T> {
         let count = mem::take(&mut self.count);
         let mut first = 0;
         while first < count {
-            let sent = self.send_some(socket, first..count).ok();
-            if sent.is_none()
-                && let Some(tag) = self.waiting[first].tag
-            {
-                failed(tag);
+            let sent = self.send_some(socket, first..count);
+            if let Err(error) = &sent {
+                if may_go_in_pieces(socket, error) {
+                    continue;
+                }
+                if let Some(tag) = self.waiting[first].tag {
+                    failed(tag);
+                }
             }
             first += sent.unwrap_or(1).max(1);
         }
@@ -133,6 +136,14 @@ impl<T: Copy> SendBatch<T> {
     }
 }
 
+/// Whether a datagram was refused because it is too long for its way in one piece, and may be
+/// fragmented from now on.
+fn may_go_in_pieces(socket: BorrowedFd<'_>, error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EMSGSIZE)
+        && matches!(control::allows_fragments(&socket), Ok(false))
+        && control::allow_fragments(&socket, true).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::UdpSocket;
@@ -157,6 +168,29 @@ mod tests {
         receiving.receive(there.as_fd()).unwrap();
         let seen: Vec<_> = receiving.iter().map(|datagram| datagram.bytes).collect();
         assert_eq!(seen, [b"first", b"third"]);
+    }
+
+    #[test]
+    fn behind_a_datagram_too_long_for_one_piece_they_may_go_in_several() {
+        let there = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let here = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let to = there.local_addr().unwrap();
+        control::allow_fragments(&here, false).unwrap();
+        let mut sending = SendBatch::new();
+        sending.push(to, b"short", 1);
+        sending.send(here.as_fd(), |n| panic!("datagram {n} was not taken"));
+        assert!(!control::allows_fragments(&here).unwrap());
+        // Longer than any datagram: in pieces it does not go either.
+        sending.push(to, &[0; 70_000], 2);
+        sending.push(to, b"another", 3);
+        let mut failed = Vec::new();
+        sending.send(here.as_fd(), |n| failed.push(n));
+        assert_eq!(failed, [2]);
+        assert!(control::allows_fragments(&here).unwrap());
+        let mut receiving = ReceiveBatch::new();
+        receiving.receive(there.as_fd()).unwrap();
+        let seen: Vec<_> = receiving.iter().map(|datagram| datagram.bytes).collect();
+        assert_eq!(seen, [&b"short"[..], b"another"]);
     }
 
     #[test]
