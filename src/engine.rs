@@ -23,7 +23,7 @@ use crate::event::EventKind;
 use crate::media::{
     AudioSocketLeg, CallStats, Leg, MediaSettings, Pacer, PacketizerSeed, Playout, RtpLeg, Uplink,
 };
-use crate::processor::{End, Pipeline, Request};
+use crate::processor::{End, Pipeline, Request, Setup, Waker};
 
 /// One call's leg and chain.
 #[derive(Debug)]
@@ -50,6 +50,7 @@ struct About {
     info: CallInfo,
     settings: MediaSettings,
     pipeline: Pipeline,
+    waker: Waker,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -112,7 +113,7 @@ impl Engine {
         let transport = info.transport;
         let mut engine = Self {
             watch: MediaWatch::new(&settings, epoch.instant),
-            about: Box::new(About { info, settings, pipeline }),
+            about: Box::new(About { info, settings, pipeline, waker: Waker::default() }),
             leg,
             serving: None,
             pacer: None,
@@ -128,6 +129,12 @@ impl Engine {
         };
         engine.tell(EventKind::CallStarted { transport });
         engine
+    }
+
+    /// Gives processors a way to have [`Command::Wake`] sent; to be called before the first input.
+    /// Without it they are not woken.
+    pub fn set_waker(&mut self, waker: Waker) {
+        self.about.waker = waker;
     }
 
     /// Lets frames be sent at `moment` and whole packet times before and after it. Without this, the
@@ -233,6 +240,11 @@ impl Engine {
                 }
             }
             Input::Command(Command::End(reason)) => self.end(reason),
+            Input::Command(Command::Wake) => {
+                self.about.waker.arrived();
+                Serving::wake(&mut self.serving, &self.events, self.now);
+                self.settle();
+            }
             // A leg that has told its format has nothing of itself but what it waits with.
             Input::Timeout if self.serving.is_some() && self.leg.wake().is_none() => self.settle(),
             Input::Timeout => self.receive(),
@@ -274,14 +286,12 @@ impl Engine {
         while let Some(uplink) = self.leg.poll(self.now, &mut self.stats) {
             match uplink {
                 Uplink::Format { format, rate } => {
-                    self.about.info.format = Some(format);
+                    let About { info, settings, pipeline, waker } = &mut *self.about;
+                    info.format = Some(format);
+                    let setup = Setup { call: info, rate, waker };
                     self.serving = Some(Serving {
-                        chain: self.about.pipeline.build(&self.about.info, rate),
-                        playout: Playout::new(
-                            rate,
-                            Ptime::MS_20,
-                            self.about.settings.playout_max_queue,
-                        ),
+                        chain: pipeline.build(&setup),
+                        playout: Playout::new(rate, Ptime::MS_20, settings.playout_max_queue),
                         requests: Vec::new(),
                     });
                 }

@@ -119,7 +119,7 @@ fn every_kind_of_value_can_come_from_the_environment() {
     assert_eq!(config.pipelines.named["one"], ["echo"]);
     assert_eq!(config.asterisk.len(), 2);
     assert_eq!(config.asterisk[0].pipeline, "both");
-    assert_eq!(config.asterisk[1].password, sidetone::ari::Secret::new("1234"));
+    assert_eq!(config.asterisk[1].password, sidetone::runtime::Secret::new("1234"));
 }
 
 #[test]
@@ -235,7 +235,7 @@ fn a_password_comes_from_exactly_one_of_its_keys() {
     assert!(two.contains("only one may be given of password, password_env"), "{two}");
 
     let given = Given::file("[[asterisk]]\npassword_env = \"PBX\"").variable("PBX", "secret");
-    assert_eq!(given.config().asterisk[0].password, sidetone::ari::Secret::new("secret"));
+    assert_eq!(given.config().asterisk[0].password, sidetone::runtime::Secret::new("secret"));
     let unset = Given::file("[[asterisk]]\npassword_env = \"PBX\"").only_error();
     assert!(unset.contains("asterisk.0.password_env: \"PBX\" is not allowed"), "{unset}");
 
@@ -245,7 +245,7 @@ fn a_password_comes_from_exactly_one_of_its_keys() {
     let given = Given::file(&text);
     assert!(given.only_error().contains("asterisk.0.password_file: "));
     fs::write(&path, "secret\n").expect("the file");
-    assert_eq!(given.config().asterisk[0].password, sidetone::ari::Secret::new("secret"));
+    assert_eq!(given.config().asterisk[0].password, sidetone::runtime::Secret::new("secret"));
     fs::write(&path, "\n").expect("the file");
     assert!(given.only_error().contains("a file that is not empty"));
 }
@@ -257,7 +257,7 @@ fn the_environment_can_put_a_password_file_in_the_place_of_the_files_password() 
     fs::write(&path, "stronger").expect("the file");
     let path = path.display().to_string();
     let given = Given::file(ASTERISK).variable("SIDETONE__ASTERISK__0__PASSWORD_FILE", &path);
-    assert_eq!(given.config().asterisk[0].password, sidetone::ari::Secret::new("stronger"));
+    assert_eq!(given.config().asterisk[0].password, sidetone::runtime::Secret::new("stronger"));
 }
 
 #[test]

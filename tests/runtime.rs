@@ -1,9 +1,9 @@
 //! Threads and sockets of the media side, over real loopback sockets: limits, refusals, panics.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sidetone::audio::{AudioFrame, MediaFormat, SampleRate};
@@ -11,7 +11,9 @@ use sidetone::call::{CallInfo, EndReason, Transport};
 use sidetone::event::{CallEvent, EventKind};
 use sidetone::media::{MediaSettings, Rejected};
 use sidetone::processor::recorder::RecorderSettings;
-use sidetone::processor::{Context, EchoFactory, Pipeline, Processor, ProcessorFactory, Registry};
+use sidetone::processor::{
+    Context, EchoFactory, Pipeline, Processor, ProcessorFactory, Registry, Setup, Waker,
+};
 use sidetone::runtime::recording::Recordings;
 use sidetone::runtime::{
     Accept, AudioSocketSettings, CallSpec, Clock, MediaHandle, OpenError, Refused, RtpSettings,
@@ -39,7 +41,7 @@ impl Processor for Faulty {
 }
 
 impl ProcessorFactory for Faulty {
-    fn create(&self, _call: &CallInfo, _rate: SampleRate) -> Box<dyn Processor> {
+    fn create(&self, _setup: &Setup<'_>) -> Box<dyn Processor> {
         Box::new(Self)
     }
 }
@@ -48,7 +50,7 @@ impl ProcessorFactory for Faulty {
 struct Stillborn;
 
 impl ProcessorFactory for Stillborn {
-    fn create(&self, _call: &CallInfo, _rate: SampleRate) -> Box<dyn Processor> {
+    fn create(&self, _setup: &Setup<'_>) -> Box<dyn Processor> {
         panic!("another fault of the test's own");
     }
 }
@@ -66,8 +68,32 @@ impl Processor for Slow {
 }
 
 impl ProcessorFactory for Slow {
-    fn create(&self, _call: &CallInfo, _rate: SampleRate) -> Box<dyn Processor> {
+    fn create(&self, _setup: &Setup<'_>) -> Box<dyn Processor> {
         Box::new(Self)
+    }
+}
+
+/// Tells what a thread of its own sends it, one after another.
+#[derive(Default)]
+struct Courier {
+    parcels: Arc<Mutex<VecDeque<u32>>>,
+    waker: Arc<Mutex<Waker>>,
+}
+
+struct Delivery(Arc<Mutex<VecDeque<u32>>>);
+
+impl Processor for Delivery {
+    fn woken(&mut self, cx: &mut Context<'_>) {
+        while let Some(parcel) = self.0.lock().unwrap().pop_front() {
+            cx.emit(EventKind::Mark { name: parcel.to_string() });
+        }
+    }
+}
+
+impl ProcessorFactory for Courier {
+    fn create(&self, setup: &Setup<'_>) -> Box<dyn Processor> {
+        *self.waker.lock().unwrap() = setup.waker.clone();
+        Box::new(Delivery(Arc::clone(&self.parcels)))
     }
 }
 
@@ -75,6 +101,7 @@ struct Media {
     runtime: Runtime,
     recordings: Recordings,
     registry: Registry,
+    courier: Arc<Courier>,
     _folder: tempfile::TempDir,
 }
 
@@ -89,7 +116,9 @@ impl Media {
         registry.add_processor("faulty", Arc::new(Faulty));
         registry.add_processor("stillborn", Arc::new(Stillborn));
         registry.add_processor("slow", Arc::new(Slow));
-        for name in ["echo", "faulty", "stillborn", "slow"] {
+        let courier = Arc::new(Courier::default());
+        registry.add_processor("courier", Arc::clone(&courier) as _);
+        for name in ["echo", "faulty", "stillborn", "slow", "courier"] {
             registry.add_pipeline(name, &[name]).unwrap();
         }
         let mut settings = RuntimeSettings {
@@ -111,7 +140,7 @@ impl Media {
         )
         .await
         .unwrap();
-        Self { runtime, recordings, registry, _folder: folder }
+        Self { runtime, recordings, registry, courier, _folder: folder }
     }
 
     fn handle(&self) -> &MediaHandle {
@@ -182,6 +211,44 @@ async fn until(what: &str, condition: impl Fn() -> bool) {
         }
     };
     timeout(SOON, waiting).await.unwrap_or_else(|_| panic!("not in time: {what}"));
+}
+
+#[tokio::test]
+async fn a_processor_is_woken_for_all_that_came_and_no_more_once_its_call_is_over() {
+    let media = Media::start(|_| {}).await;
+    let (spec, mut told) = media.spec(Transport::Rtp, MediaFormat::Ulaw, "courier");
+    let id = spec.info.id;
+    media.handle().open_rtp(spec).unwrap();
+    assert!(matches!(next(&mut told).await, EventKind::CallStarted { .. }));
+    until("the chain is built", || Arc::strong_count(&media.courier.parcels) > 1).await;
+
+    let waker = media.courier.waker.lock().unwrap().clone();
+    let parcels = Arc::clone(&media.courier.parcels);
+    let (sender, sent) = (waker.clone(), 10_000);
+    let thread = std::thread::spawn(move || {
+        for parcel in 0..sent {
+            parcels.lock().unwrap().push_back(parcel);
+            sender.wake();
+        }
+    });
+    for expected in 0..sent {
+        let EventKind::Mark { name } = next(&mut told).await else { panic!("another event") };
+        assert_eq!(name, expected.to_string());
+    }
+    thread.join().unwrap();
+
+    media.handle().end(id, EndReason::Requested);
+    assert_eq!(end_of(&mut told).await, EndReason::Requested);
+    until("the call is gone", || media.handle().call_count() == 0).await;
+    media.courier.parcels.lock().unwrap().push_back(0);
+    waker.wake();
+    // The shard still works, and nothing was told.
+    let (spec, mut told_next) = media.spec(Transport::Rtp, MediaFormat::Ulaw, "echo");
+    media.handle().open_rtp(spec).unwrap();
+    assert!(matches!(next(&mut told_next).await, EventKind::CallStarted { .. }));
+    assert!(told.try_recv().is_err(), "a call that is over told something");
+    media.stop().await;
+    waker.wake();
 }
 
 #[tokio::test]

@@ -6,10 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
-use sidetone::audio::{AudioFrame, SampleRate};
-use sidetone::call::CallInfo;
+use sidetone::audio::AudioFrame;
 use sidetone::config::Config;
-use sidetone::processor::{Context, Processor, ProcessorFactory};
+use sidetone::processor::{Context, Processor, ProcessorFactory, Setup};
 use sidetone::server::{Server, ServerError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -248,7 +247,7 @@ async fn settings_of_an_asterisk_that_cannot_be_used_fail_the_start() {
 struct Counter(Arc<AtomicU64>);
 
 impl ProcessorFactory for Counter {
-    fn create(&self, _call: &CallInfo, _rate: SampleRate) -> Box<dyn Processor> {
+    fn create(&self, _setup: &Setup<'_>) -> Box<dyn Processor> {
         Box::new(self.clone())
     }
 }

@@ -9,10 +9,11 @@ use rustls::ClientConfig;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
-use super::settings::{AsteriskSettings, Secret};
-use super::tls;
+use super::settings::AsteriskSettings;
 use super::types::{Bridge, Channel};
 use crate::audio::MediaFormat;
+use crate::runtime::Secret;
+use crate::runtime::link::tls;
 
 /// Connections to one Asterisk that are kept for the next request. Its HTTP server has 100 places
 /// for all its users (`session_limit` in `http.conf`).

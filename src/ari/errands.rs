@@ -15,11 +15,10 @@ use super::ids::{Ids, Role};
 use super::machine::{Reply, Request};
 use super::metrics::AriMetrics;
 use super::settings::{AsteriskSettings, OnEnd};
-use super::throttle::Throttle;
 use super::types::{Bridge, Channel};
 use crate::audio::MediaFormat;
 use crate::call::CallId;
-use crate::runtime::Clock;
+use crate::runtime::{Clock, Throttle};
 
 /// Requests for calls that are under way at once.
 const MAX_REQUESTS: usize = 64;

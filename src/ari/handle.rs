@@ -13,9 +13,9 @@ use super::metrics::AriMetrics;
 use super::session::Session;
 use super::settings::AsteriskSettings;
 use super::stream::EventStream;
-use super::tls::{self, TlsError};
 use crate::processor::Registry;
 use crate::runtime::MediaHandle;
+use crate::runtime::link::{TlsError, tls};
 
 /// Why a session did not start.
 #[derive(Debug, Error)]

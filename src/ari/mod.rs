@@ -16,8 +16,6 @@ mod reconcile;
 mod session;
 mod settings;
 mod stream;
-mod throttle;
-mod tls;
 mod types;
 
 pub use arguments::{ArgumentError, Arguments};
@@ -27,6 +25,5 @@ pub use ids::{Ids, Role};
 pub use machine::{CallMachine, Command, Input, Reply, Request};
 pub use metrics::{AriCollector, AriMetrics};
 pub use reconcile::{Findings, LiveCall, reconcile};
-pub use settings::{AsteriskSettings, OnEnd, Secret};
-pub use tls::TlsError;
+pub use settings::{AsteriskSettings, OnEnd};
 pub use types::{AriEvent, Bridge, CallerId, Channel, Dialplan};

@@ -22,13 +22,12 @@ use super::metrics::AriMetrics;
 use super::reconcile::{LiveCall, reconcile};
 use super::settings::AsteriskSettings;
 use super::stream::StreamEvent;
-use super::throttle::Throttle;
 use super::types::{AriEvent, Bridge, Channel};
 use crate::audio::MediaFormat;
 use crate::call::{CallId, CallInfo, Caller, EndReason, Transport};
 use crate::event::{CallEvent, EventKind};
 use crate::processor::{PipelineError, Registry};
-use crate::runtime::{CallSpec, EventSink, MediaHandle, OpenError};
+use crate::runtime::{CallSpec, EventSink, MediaHandle, OpenError, Throttle};
 
 /// Time for the last requests after the grace period of a stop.
 const LAST_REQUESTS: Duration = Duration::from_secs(5);

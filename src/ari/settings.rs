@@ -1,4 +1,3 @@
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -6,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::audio::MediaFormat;
 use crate::call::Transport;
+use crate::runtime::Secret;
 
 /// What becomes of a caller whom we are done with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -15,30 +15,6 @@ pub enum OnEnd {
     Hangup,
     /// The caller goes on in the dialplan, behind `Stasis()`.
     Continue,
-}
-
-/// A password. It cannot be printed.
-#[derive(Clone, PartialEq, Eq, Default)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps a password.
-    #[must_use]
-    pub fn new(secret: impl Into<String>) -> Self {
-        Self(secret.into())
-    }
-
-    /// The password itself.
-    #[must_use]
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
-    }
 }
 
 /// One Asterisk, and what its callers get unless their `Stasis()` says otherwise.

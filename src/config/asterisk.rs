@@ -11,9 +11,10 @@ use super::reader::Section;
 use super::sections::{check_pipeline, is_name};
 use super::settings::Pipelines;
 use super::tree::shown;
-use crate::ari::{AsteriskSettings, OnEnd, Secret};
+use crate::ari::{AsteriskSettings, OnEnd};
 use crate::audio::MediaFormat;
 use crate::call::Transport;
+use crate::runtime::Secret;
 
 /// A password file holds a password, not a film.
 const MAX_PASSWORD_BYTES: u64 = 4096;

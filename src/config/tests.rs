@@ -3,7 +3,8 @@ use std::path::Path;
 
 use super::reader::Findings;
 use super::{Config, tree};
-use crate::ari::{AsteriskSettings, Secret};
+use crate::ari::AsteriskSettings;
+use crate::runtime::Secret;
 
 const PROCESSORS: [&str; 2] = ["echo", "recorder"];
 const COMMENTED: &str = include_str!("../../docker/sidetone.toml");

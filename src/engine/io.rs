@@ -35,6 +35,8 @@ pub enum Command {
     SetPeer(SocketAddr),
     /// End the call.
     End(EndReason),
+    /// Something has come for a processor, from outside of the shard.
+    Wake,
 }
 
 /// What an engine wants done.

@@ -32,6 +32,14 @@ impl Serving {
         Some((chain, Context { now, playout, requests }))
     }
 
+    /// Lets processors look whether something has come from outside of the shard.
+    pub(super) fn wake(serving: &mut Option<Self>, events: &EventLog, now: Instant) {
+        let Some(rate) = serving.as_ref().map(|serving| serving.playout.rate()) else { return };
+        if let Some((chain, mut cx)) = Self::parts(serving, events.position(now, rate)) {
+            chain.woken(&mut cx);
+        }
+    }
+
     /// Tells an event to the chain and to the outside.
     pub(super) fn tell(
         serving: &mut Option<Self>,

@@ -1,8 +1,7 @@
 use std::time::Duration;
 
-use super::{Context, LiveFeed, Processor, ProcessorFactory};
-use crate::audio::{AudioFrame, SampleRate};
-use crate::call::CallInfo;
+use super::{Context, LiveFeed, Processor, ProcessorFactory, Setup};
+use crate::audio::AudioFrame;
 
 /// Settings of the echo.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,8 +32,8 @@ impl EchoFactory {
 }
 
 impl ProcessorFactory for EchoFactory {
-    fn create(&self, _call: &CallInfo, rate: SampleRate) -> Box<dyn Processor> {
-        Box::new(Echo(LiveFeed::new(rate, self.settings.delay)))
+    fn create(&self, setup: &Setup<'_>) -> Box<dyn Processor> {
+        Box::new(Echo(LiveFeed::new(setup.rate, self.settings.delay)))
     }
 }
 

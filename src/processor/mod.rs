@@ -2,13 +2,16 @@
 //!
 //! Processors run on the shard's thread, in the order of the pipeline, synchronously. They may
 //! neither block nor allocate per frame once warm; what needs a file or a socket keeps its other
-//! half in `runtime/`, behind a bounded queue.
+//! half in `runtime/`, behind a bounded queue, and is woken by that half through its [`Waker`].
 
 mod chain;
 mod echo;
 mod live_feed;
 mod pipeline;
 pub mod recorder;
+mod resampled;
+mod setup;
+mod waker;
 
 use std::time::Duration;
 
@@ -16,6 +19,8 @@ pub use chain::Chain;
 pub use echo::{EchoFactory, EchoSettings};
 pub use live_feed::LiveFeed;
 pub use pipeline::{Pipeline, PipelineError, ProcessorFactory, Registry};
+pub use setup::Setup;
+pub use waker::Waker;
 
 use crate::audio::{AudioFrame, Position, SampleRate};
 use crate::call::CallInfo;
@@ -27,6 +32,17 @@ use crate::media::{CallStats, Cleared, Playout};
 /// Built by its [`ProcessorFactory`] when the call's sample rate is known, dropped after
 /// [`Processor::finish`]. Every method has a default that does nothing.
 pub trait Processor: Send {
+    /// The rate at which [`Processor::uplink`] wants the caller's audio; `None`: the call's own.
+    ///
+    /// Asked once. Audio is resampled once per call and rate, as it is where the first processor
+    /// that wants the rate stands, with positions counted at that rate. What such a processor
+    /// changes in place is heard by those behind it that want the same rate, not by the others.
+    /// [`Processor::late`] and [`Processor::downlink`] have the call's own rate in any case, and so
+    /// has [`Context`].
+    fn wants(&self) -> Option<SampleRate> {
+        None
+    }
+
     /// A frame of the caller's audio, in order of position, each position once.
     ///
     /// Samples may be changed in place for the processors that follow.
@@ -49,6 +65,11 @@ pub trait Processor: Send {
     /// Something happened in the call.
     fn event(&mut self, event: &EventKind, cx: &mut Context<'_>) {
         let _ = (event, cx);
+    }
+
+    /// Somebody has called [`Waker::wake`]: for this processor, or for another one of the call.
+    fn woken(&mut self, cx: &mut Context<'_>) {
+        let _ = cx;
     }
 
     /// The call is over; the last call that a processor gets.

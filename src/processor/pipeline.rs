@@ -4,14 +4,12 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::{Chain, Processor};
-use crate::audio::SampleRate;
-use crate::call::CallInfo;
+use super::{Chain, Processor, Setup};
 
 /// Makes one kind of processor, once per call.
 pub trait ProcessorFactory: Send + Sync {
-    /// A processor for `call`, whose audio has `rate`. Must not block.
-    fn create(&self, call: &CallInfo, rate: SampleRate) -> Box<dyn Processor>;
+    /// A processor for one call. Must not block.
+    fn create(&self, setup: &Setup<'_>) -> Box<dyn Processor>;
 }
 
 /// A named list of processors that serves a call.
@@ -30,8 +28,9 @@ impl Pipeline {
 
     /// The chain for one call.
     #[must_use]
-    pub fn build(&self, call: &CallInfo, rate: SampleRate) -> Chain {
-        Chain::new(self.stages.iter().map(|stage| stage.create(call, rate)).collect())
+    pub fn build(&self, setup: &Setup<'_>) -> Chain {
+        let processors = self.stages.iter().map(|stage| stage.create(setup));
+        Chain::new(processors.collect(), setup.rate)
     }
 }
 

@@ -70,7 +70,7 @@ pub(super) struct Shared {
 /// The way to one shard.
 #[derive(Debug)]
 pub(super) struct ShardLink {
-    pub(super) commands: ShardCommands,
+    pub(super) commands: Arc<ShardCommands>,
     /// `host:port` that Asterisk is told to send to.
     pub(super) advertised: String,
 }

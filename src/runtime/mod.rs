@@ -9,11 +9,15 @@ mod clock;
 mod demultiplexer;
 mod directory;
 mod handle;
+mod lane;
 mod lateness;
+pub mod link;
 mod metrics;
 pub mod recording;
+mod secret;
 mod settings;
 mod shard;
+mod throttle;
 mod timers;
 pub(crate) mod udp;
 
@@ -33,7 +37,10 @@ pub use demultiplexer::Demultiplexer;
 pub use directory::{CallSpec, CallSummary, EventSink};
 pub use handle::{MediaHandle, OpenError};
 pub use metrics::{MediaCollector, Metrics, Refused};
+pub use secret::Secret;
 pub use settings::{Accept, AudioSocketSettings, RtpSettings, RuntimeSettings};
+
+pub(crate) use self::throttle::Throttle;
 
 use self::acceptor::Acceptor;
 use self::directory::Directory;

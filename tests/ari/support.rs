@@ -3,12 +3,12 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sidetone::ari::{AriHandle, AriSession, AsteriskSettings, Secret};
+use sidetone::ari::{AriHandle, AriSession, AsteriskSettings};
 use sidetone::media::MediaSettings;
 use sidetone::processor::Registry;
 use sidetone::processor::recorder::RecorderSettings;
 use sidetone::runtime::recording::Recordings;
-use sidetone::runtime::{Clock, MediaHandle, RtpSettings, Runtime, RuntimeSettings};
+use sidetone::runtime::{Clock, MediaHandle, RtpSettings, Runtime, RuntimeSettings, Secret};
 
 use crate::peer::{self, Peer};
 

@@ -4,10 +4,9 @@ use crate::steady::steady;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sidetone::audio::{AudioFrame, SampleRate};
-use sidetone::call::CallInfo;
+use sidetone::audio::AudioFrame;
 use sidetone::config::{Config, Sources};
-use sidetone::processor::{Context, Processor, ProcessorFactory};
+use sidetone::processor::{Context, Processor, ProcessorFactory, Setup};
 use sidetone::server::Server;
 
 use crate::asterisk::{self, ARI_PASSWORD, ARI_USER, Asterisk, LocalCall, Options};
@@ -97,7 +96,7 @@ impl Processor for Impatient {
 struct ImpatientFactory;
 
 impl ProcessorFactory for ImpatientFactory {
-    fn create(&self, _call: &CallInfo, _rate: SampleRate) -> Box<dyn Processor> {
+    fn create(&self, _setup: &Setup<'_>) -> Box<dyn Processor> {
         Box::new(Impatient(0))
     }
 }

@@ -1,11 +1,11 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sidetone::audio::{AudioFrame, Origin, SampleRate};
+use sidetone::audio::{AudioFrame, Origin};
 use sidetone::call::CallInfo;
 use sidetone::event::EventKind;
 use sidetone::media::CallStats;
-use sidetone::processor::{Context, End, Processor, ProcessorFactory};
+use sidetone::processor::{Context, End, Processor, ProcessorFactory, Setup};
 
 /// Which way a frame went through the chain.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -132,7 +132,7 @@ impl CollectorFactory {
 }
 
 impl ProcessorFactory for CollectorFactory {
-    fn create(&self, _call: &CallInfo, _rate: SampleRate) -> Box<dyn Processor> {
+    fn create(&self, _setup: &Setup<'_>) -> Box<dyn Processor> {
         let script = self
             .script
             .lock()

@@ -2,10 +2,10 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::audio::{AudioFrame, Origin, Position, SampleRate};
+use crate::audio::{AudioFrame, Origin, Position};
 use crate::call::{CallId, CallInfo, Transport};
 use crate::media::CallStats;
-use crate::processor::{Context, End, Processor, ProcessorFactory};
+use crate::processor::{Context, End, Processor, ProcessorFactory, Setup};
 use crate::runtime::Clock;
 
 /// Frames that are noted without allocating: 20 s of them.
@@ -51,8 +51,8 @@ impl ProbeFactory {
 }
 
 impl ProcessorFactory for ProbeFactory {
-    fn create(&self, call: &CallInfo, _rate: SampleRate) -> Box<dyn Processor> {
-        let reports = match call.transport {
+    fn create(&self, setup: &Setup<'_>) -> Box<dyn Processor> {
+        let reports = match setup.call.transport {
             Transport::Rtp => self.rtp.clone(),
             Transport::AudioSocket => self.audiosocket.clone(),
         };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use super::{Block, Ending, OpenRecording, RecordingSink, Track};
 use crate::audio::{AudioFrame, Position, SampleRate};
 use crate::call::CallInfo;
-use crate::processor::{Context, End, Processor, ProcessorFactory};
+use crate::processor::{Context, End, Processor, ProcessorFactory, Setup};
 
 /// Makes a [`Recorder`] per call.
 #[derive(Clone)]
@@ -27,8 +27,9 @@ impl fmt::Debug for RecorderFactory {
 }
 
 impl ProcessorFactory for RecorderFactory {
-    fn create(&self, call: &CallInfo, rate: SampleRate) -> Box<dyn Processor> {
-        Box::new(Recorder::new(self.sinks.open(call, rate), rate))
+    fn create(&self, setup: &Setup<'_>) -> Box<dyn Processor> {
+        let sink = self.sinks.open(setup.call, setup.rate);
+        Box::new(Recorder::new(sink, setup.rate))
     }
 }
 

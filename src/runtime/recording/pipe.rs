@@ -2,12 +2,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crossbeam_queue::ArrayQueue;
-
 use super::RecordingMetrics;
 use crate::audio::{Position, SampleRate};
 use crate::processor::recorder::{BLOCK_MS, Block, Ending, RecordingSink};
 use crate::runtime::clock::Clock;
+use crate::runtime::lane::Lane;
 
 /// Blocks that lie ready to be filled; a queue that is emptied ten times a second needs no more.
 const SPARE_BLOCKS: usize = 8;
@@ -17,8 +16,7 @@ const MOST_BLOCKS: usize = 4096;
 /// What a recorder and the writer thread share of one recording. Neither ever waits for the other.
 pub(super) struct Pipe {
     rate: SampleRate,
-    full: ArrayQueue<Block>,
-    empty: ArrayQueue<Block>,
+    blocks: Lane<Block>,
     /// Wall-clock time of position 0, since the Unix epoch; known from the first block on.
     start: OnceLock<Duration>,
     /// Set after the last block. `None`: the sink was dropped without an end.
@@ -35,8 +33,7 @@ impl Pipe {
         let blocks = usize::try_from(blocks).unwrap_or(usize::MAX).clamp(4, MOST_BLOCKS);
         Self {
             rate,
-            full: ArrayQueue::new(blocks),
-            empty: ArrayQueue::new(SPARE_BLOCKS),
+            blocks: Lane::new(blocks, SPARE_BLOCKS),
             start: OnceLock::new(),
             ending: OnceLock::new(),
             dropped_samples: AtomicU64::new(0),
@@ -46,18 +43,17 @@ impl Pipe {
 
     /// Most blocks that can wait.
     pub(super) fn capacity(&self) -> usize {
-        self.full.capacity()
+        self.blocks.capacity()
     }
 
     /// The oldest block that waits.
     pub(super) fn pop(&self) -> Option<Block> {
-        self.full.pop()
+        self.blocks.pop()
     }
 
     /// Gives a block back to be filled again.
     pub(super) fn recycle(&self, block: Block) {
-        // Where enough lie ready, this one's storage goes back to the allocator.
-        drop(self.empty.push(block));
+        self.blocks.recycle(block);
     }
 
     /// The end, once there is one: every block was pushed before.
@@ -78,7 +74,7 @@ impl Pipe {
     /// Makes the sink forget whatever it is given.
     pub(super) fn close(&self, metrics: &RecordingMetrics) {
         self.closed.store(true, Ordering::Release);
-        while let Some(block) = self.full.pop() {
+        while let Some(block) = self.blocks.pop() {
             RecordingMetrics::add(&metrics.unrecorded_samples, block.samples.len());
         }
     }
@@ -103,7 +99,7 @@ impl PipeSink {
 
 impl RecordingSink for PipeSink {
     fn block(&mut self) -> Block {
-        self.pipe.empty.pop().unwrap_or_else(|| Block::new(self.pipe.rate))
+        self.pipe.blocks.spare().unwrap_or_else(|| Block::new(self.pipe.rate))
     }
 
     fn push(&mut self, block: Block, now: Position) {
@@ -115,7 +111,7 @@ impl RecordingSink for PipeSink {
         if self.pipe.start().is_none() {
             self.pipe.start_at(self.clock, self.pipe.rate.duration_of(now.0));
         }
-        if let Some(oldest) = self.pipe.full.force_push(block) {
+        if let Some(oldest) = self.pipe.blocks.push(block) {
             let samples = oldest.samples.len();
             self.pipe.dropped_samples.fetch_add(samples as u64, Ordering::Relaxed);
             RecordingMetrics::add(&self.metrics.dropped_samples, samples);

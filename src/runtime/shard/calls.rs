@@ -2,6 +2,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Weak;
 use std::time::Instant;
 
 use mio::{Registry, Token};
@@ -12,7 +13,7 @@ use super::lookahead::{LEAD, look_ahead};
 use super::phases::{Phases, STEP};
 use super::stream::{Stream, Taken};
 use super::telling::tell;
-use super::{ShardCommand, ShardParts};
+use super::{ShardCommand, ShardCommands, ShardParts};
 use crate::call::{CallId, EndReason};
 use crate::engine::{Command, Engine, Input, Output};
 use crate::event::{Event, EventKind};
@@ -39,6 +40,7 @@ const FEWEST_CALLS: usize = 20;
 pub(super) struct Calls {
     pub(super) parts: ShardParts,
     pub(super) registry: Registry,
+    pub(super) commands: Weak<ShardCommands>,
     pub(super) slots: Slab<Slot>,
     pub(super) by_id: HashMap<CallId, usize>,
     pub(super) peers: Demultiplexer,
@@ -96,11 +98,16 @@ impl Slot {
 }
 
 impl Calls {
-    pub(super) fn new(parts: ShardParts, registry: Registry) -> Self {
+    pub(super) fn new(
+        parts: ShardParts,
+        registry: Registry,
+        commands: Weak<ShardCommands>,
+    ) -> Self {
         let origin = parts.clock.now();
         Self {
             parts,
             registry,
+            commands,
             slots: Slab::new(),
             by_id: HashMap::new(),
             peers: Demultiplexer::new(),

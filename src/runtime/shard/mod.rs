@@ -11,13 +11,13 @@ mod telling;
 use std::io;
 use std::net::TcpStream;
 use std::os::fd::AsRawFd;
-use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
+use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Registry, Token, Waker};
+use mio::{Events, Interest, Poll, Registry, Token};
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::{debug, error};
 
@@ -78,7 +78,7 @@ pub(super) enum ShardCommand {
 #[derive(Debug)]
 pub(super) struct ShardCommands {
     sender: Sender<ShardCommand>,
-    waker: Waker,
+    waker: mio::Waker,
 }
 
 impl ShardCommands {
@@ -112,24 +112,32 @@ pub(super) struct ShardParts {
 }
 
 /// Starts a shard's thread.
-pub(super) fn spawn(parts: ShardParts) -> io::Result<(ShardCommands, JoinHandle<()>)> {
+pub(super) fn spawn(parts: ShardParts) -> io::Result<(Arc<ShardCommands>, JoinHandle<()>)> {
     let poll = Poll::new()?;
     let port = parts.socket.as_raw_fd();
     poll.registry().register(&mut SourceFd(&port), PORT, Interest::READABLE)?;
-    let waker = Waker::new(poll.registry(), COMMANDS)?;
-    let (sender, commands) = mpsc::channel();
+    let waker = mio::Waker::new(poll.registry(), COMMANDS)?;
+    let (sender, receiver) = mpsc::channel();
+    let commands = Arc::new(ShardCommands { sender, waker });
+    // For the wakers of its calls. It does not keep itself alive by that.
+    let own = Arc::downgrade(&commands);
     let name = format!("shard-{}", parts.index);
     let thread = thread::Builder::new().name(name).spawn(move || {
-        if let Err(error) = run(parts, poll, &commands) {
+        if let Err(error) = run(parts, poll, &receiver, own) {
             error!(%error, "a shard failed");
         }
     })?;
-    Ok((ShardCommands { sender, waker }, thread))
+    Ok((commands, thread))
 }
 
-fn run(parts: ShardParts, mut poll: Poll, commands: &Receiver<ShardCommand>) -> io::Result<()> {
+fn run(
+    parts: ShardParts,
+    mut poll: Poll,
+    commands: &Receiver<ShardCommand>,
+    own: Weak<ShardCommands>,
+) -> io::Result<()> {
     let clock = parts.clock;
-    let mut calls = Calls::new(parts, poll.registry().try_clone()?);
+    let mut calls = Calls::new(parts, poll.registry().try_clone()?, own);
     let mut events = Events::with_capacity(MAX_EVENTS);
     let mut batch = ReceiveBatch::new();
     let mut publish_at = clock.now() + PUBLISH_EVERY;

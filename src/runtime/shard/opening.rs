@@ -1,4 +1,5 @@
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Weak;
 use std::time::Instant;
 
 use mio::Token;
@@ -6,11 +7,13 @@ use rand::RngExt;
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::debug;
 
+use super::ShardCommand;
 use super::calls::{Calls, Slot};
 use super::stream::Stream;
-use crate::call::{CallInfo, EndReason, Transport};
+use crate::call::{CallId, CallInfo, EndReason, Transport};
 use crate::engine::{Command, Engine, Epoch, Input};
 use crate::media::{PacketizerSeed, Rejected};
+use crate::processor::Waker;
 use crate::runtime::directory::{CallSpec, EventSink};
 use crate::runtime::recording::Registration;
 use crate::runtime::settings::Accept;
@@ -93,6 +96,7 @@ impl Calls {
         self.serial += 1;
         let phase = self.phases.take();
         engine.set_ticks(now, self.phases.moment(phase));
+        engine.set_waker(self.waker(engine.info().id));
         self.totals.started[engine.transport().index()] += 1;
         let entry = self.slots.vacant_entry();
         let key = Key { slot: entry.key(), serial: self.serial };
@@ -111,6 +115,17 @@ impl Calls {
             _recording_events: recording_events,
         });
         key
+    }
+
+    /// A way to this call's processors, from any thread.
+    fn waker(&self, call: CallId) -> Waker {
+        let commands = Weak::clone(&self.commands);
+        Waker::new(move || {
+            // Where nobody commands the shard any more, it ends its calls.
+            if let Some(commands) = commands.upgrade() {
+                commands.send(ShardCommand::Call(call, Command::Wake));
+            }
+        })
     }
 
     /// Makes a new call for an unknown sender, where the settings allow it.

@@ -24,12 +24,11 @@ pub enum TlsError {
     Setup(#[from] rustls::Error),
 }
 
-/// One TLS configuration for requests and the event stream: it trusts the certificates of
-/// `ca_file`, or the system's.
+/// A TLS configuration for clients that trust the certificates of `ca_file`, or the system's.
 ///
 /// # Errors
 /// [`TlsError`] where the file cannot be used.
-pub(super) fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError> {
+pub(crate) fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError> {
     let mut roots = RootCertStore::empty();
     match ca_file {
         Some(path) => {
@@ -58,7 +57,7 @@ pub(super) fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>,
 }
 
 /// Why a certificate was refused and what to do, where that is at the bottom of `error`.
-pub(super) fn explain(error: &(dyn Error + 'static)) -> Option<String> {
+pub(crate) fn explain(error: &(dyn Error + 'static)) -> Option<String> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(tls) = error.downcast_ref::<rustls::Error>() {

@@ -8,7 +8,7 @@ const PERIOD: Duration = Duration::from_secs(10);
 
 /// Keeps a log readable when the same thing goes wrong a thousand times.
 #[derive(Debug, Default)]
-pub(super) struct Throttle(Mutex<Window>);
+pub(crate) struct Throttle(Mutex<Window>);
 
 #[derive(Debug, Default)]
 struct Window {
@@ -19,7 +19,7 @@ struct Window {
 
 impl Throttle {
     /// Whether a line may be logged at `now`; if so, how many before it were held back.
-    pub(super) fn pass(&self, now: Instant) -> Option<u64> {
+    pub(crate) fn pass(&self, now: Instant) -> Option<u64> {
         let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if window.until.is_none_or(|until| now >= until) {
             window.until = Some(now + PERIOD);

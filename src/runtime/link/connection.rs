@@ -1,0 +1,212 @@
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use rustls::ClientConfig;
+use tokio::net::TcpStream;
+use tokio::time::{Interval, MissedTickBehavior, Sleep, interval, sleep, timeout};
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::handshake::client::Request;
+use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Bytes, Message, Utf8Bytes};
+use tokio_tungstenite::{
+    Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
+};
+
+use super::{LinkError, LinkSettings};
+
+/// What is read from the socket at once. Results are short, and there may be thousands of links.
+const READ_BUFFER_BYTES: usize = 8 << 10;
+
+/// How long a peer may take to close its side.
+const CLOSE_LIMIT: Duration = Duration::from_secs(1);
+
+/// Pings without a message behind them, after which a peer is dead.
+const MOST_SILENT_PINGS: u32 = 2;
+
+/// One connection, on which one message at a time is sent while messages are received.
+pub(crate) struct Link {
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    sending: Option<Sending>,
+    ping: Interval,
+    silent_pings: u32,
+    write_timeout: Duration,
+    max_message_bytes: usize,
+}
+
+/// A message that has not left yet.
+struct Sending {
+    /// `None`: the socket has it, but not all of it has left.
+    message: Option<Message>,
+    deadline: Pin<Box<Sleep>>,
+}
+
+/// What happens on a link.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum LinkEvent {
+    /// What was sent has left: the link takes the next message.
+    Free,
+    /// A message of text.
+    Text(Utf8Bytes),
+    /// A message of bytes.
+    Binary(Bytes),
+}
+
+impl Link {
+    /// Connects.
+    ///
+    /// # Errors
+    /// [`LinkError`], within [`LinkSettings::connect_timeout`].
+    ///
+    /// # Cancel safety
+    /// Dropped before its end, it closes what was opened.
+    pub(crate) async fn connect(
+        settings: &LinkSettings,
+        tls: &Arc<ClientConfig>,
+    ) -> Result<Self, LinkError> {
+        let request = request(settings)?;
+        let limit = settings.max_message_bytes;
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER_BYTES)
+            .max_message_size(Some(limit))
+            .max_frame_size(Some(limit));
+        let connector = Connector::Rustls(Arc::clone(tls));
+        let connecting =
+            connect_async_tls_with_config(request, Some(config), true, Some(connector));
+        let socket = match timeout(settings.connect_timeout, connecting).await {
+            Ok(Ok((socket, _))) => socket,
+            Ok(Err(failure)) => return Err(LinkError::connecting(&failure)),
+            Err(_) => return Err(LinkError::ConnectTimeout),
+        };
+        let mut ping = interval(settings.ping_every);
+        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ping.reset();
+        Ok(Self {
+            socket,
+            sending: None,
+            ping,
+            silent_pings: 0,
+            write_timeout: settings.write_timeout,
+            max_message_bytes: limit,
+        })
+    }
+
+    /// Whether the link takes a message.
+    pub(crate) fn is_free(&self) -> bool {
+        self.sending.is_none()
+    }
+
+    /// Sends a message, as soon as [`Link::next`] is awaited.
+    ///
+    /// # Panics
+    /// Where the link is not free.
+    pub(crate) fn send(&mut self, message: Message) {
+        assert!(self.is_free(), "one message at a time");
+        let deadline = Box::pin(sleep(self.write_timeout));
+        self.sending = Some(Sending { message: Some(message), deadline });
+    }
+
+    /// Sends and receives until something happens.
+    ///
+    /// # Errors
+    /// [`LinkError`]: the link is lost, drop it.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when it is dropped before its end.
+    pub(crate) async fn next(&mut self) -> Result<LinkEvent, LinkError> {
+        poll_fn(|cx| self.poll(cx)).await
+    }
+
+    /// Closes the connection, and waits a little for the peer to do so too. What the peer sends
+    /// meanwhile is lost.
+    pub(crate) async fn close(mut self) {
+        let closing = async {
+            if self.socket.close(None).await.is_ok() {
+                while let Some(Ok(_)) = self.socket.next().await {}
+            }
+        };
+        // A peer that does not answer has been told as well as it could be.
+        let _ = timeout(CLOSE_LIMIT, closing).await;
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<LinkEvent, LinkError>> {
+        loop {
+            match self.poll_sending(cx) {
+                Poll::Ready(Some(outcome)) => return Poll::Ready(outcome),
+                Poll::Ready(None) | Poll::Pending => {}
+            }
+            if self.ping.poll_tick(cx).is_ready() {
+                if self.silent_pings >= MOST_SILENT_PINGS {
+                    return Poll::Ready(Err(LinkError::Silent));
+                }
+                self.silent_pings += 1;
+                if self.is_free() {
+                    self.send(Message::Ping(Bytes::new()));
+                }
+                // To be polled, too.
+                continue;
+            }
+            let received = ready!(self.socket.poll_next_unpin(cx));
+            self.silent_pings = 0;
+            return Poll::Ready(match received {
+                Some(Ok(Message::Text(text))) => Ok(LinkEvent::Text(text)),
+                Some(Ok(Message::Binary(bytes))) => Ok(LinkEvent::Binary(bytes)),
+                Some(Ok(Message::Close(frame))) => {
+                    Err(LinkError::Closed { code: frame.map(|frame| frame.code.into()) })
+                }
+                Some(Ok(_)) => continue,
+                Some(Err(failure)) => Err(LinkError::connected(&failure, self.max_message_bytes)),
+                None => Err(LinkError::Closed { code: None }),
+            });
+        }
+    }
+
+    /// Ready with `None` where there is nothing to send.
+    fn poll_sending(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<LinkEvent, LinkError>>> {
+        let Some(sending) = &mut self.sending else { return Poll::Ready(None) };
+        let socket = &mut self.socket;
+        let mut step = || {
+            if sending.message.is_some() {
+                ready!(socket.poll_ready_unpin(cx))?;
+                if let Some(message) = sending.message.take() {
+                    socket.start_send_unpin(message)?;
+                }
+            }
+            socket.poll_flush_unpin(cx)
+        };
+        let outcome = match step() {
+            Poll::Ready(Ok(())) => Ok(LinkEvent::Free),
+            Poll::Ready(Err(failure)) => {
+                Err(LinkError::connected(&failure, self.max_message_bytes))
+            }
+            Poll::Pending => {
+                ready!(sending.deadline.as_mut().poll(cx));
+                Err(LinkError::Stalled)
+            }
+        };
+        self.sending = None;
+        Poll::Ready(Some(outcome))
+    }
+}
+
+fn request(settings: &LinkSettings) -> Result<Request, LinkError> {
+    let wrong = |reason: String| LinkError::Request { reason };
+    let mut request =
+        settings.url.as_str().into_client_request().map_err(|error| wrong(error.to_string()))?;
+    if !matches!(request.uri().scheme_str(), Some("ws" | "wss")) {
+        return Err(wrong("the URL is neither ws:// nor wss://".to_owned()));
+    }
+    for (name, value) in &settings.headers {
+        let refuse = |what: &str| wrong(format!("the header {name:?} {what}"));
+        let name = name.parse::<HeaderName>().map_err(|_| refuse("has no name of a header"))?;
+        let mut value = HeaderValue::from_str(value.reveal())
+            .map_err(|_| refuse("has a value that no header can have"))?;
+        value.set_sensitive(true);
+        request.headers_mut().insert(name, value);
+    }
+    Ok(request)
+}
