@@ -19,7 +19,7 @@ use self::serving::{EventLog, Serving};
 use crate::audio::{AudioFrame, MediaFormat, Origin, Ptime};
 use crate::call::{CallInfo, EndReason, Transport};
 use crate::dsp::prefetch::prefetch;
-use crate::event::EventKind;
+use crate::event::{EventKind, whole_millis};
 use crate::media::{
     AudioSocketLeg, CallStats, Leg, MediaSettings, Pacer, PacketizerSeed, Playout, RtpLeg, Uplink,
 };
@@ -331,7 +331,7 @@ impl Engine {
         }
     }
 
-    /// Carries out what processors asked for, and tells the marks that are due.
+    /// Carries out what processors asked for, tells the marks that are due, and how full the queue is.
     ///
     /// What a processor asks for while it hears of an event waits for the next turn, so that two
     /// processors cannot keep each other busy for ever.
@@ -347,9 +347,21 @@ impl Engine {
         }
         let due = self.serving.as_ref().map_or(0, |serving| serving.playout.due_marks());
         for _ in 0..due {
-            if let Some(name) = self.serving.as_mut().and_then(|s| s.playout.pop_mark()) {
-                self.tell(EventKind::Mark { name });
+            if let Some(mark) = self.serving.as_mut().and_then(|s| s.playout.pop_mark()) {
+                self.tell(EventKind::Mark { name: mark.name, played: mark.played });
             }
+        }
+        self.tell_queue_level();
+    }
+
+    /// Tells a watermark of the playout queue that was reached.
+    fn tell_queue_level(&mut self) {
+        let Some(playout) = self.serving.as_mut().map(|serving| &mut serving.playout) else {
+            return;
+        };
+        if let Some(level) = playout.take_level() {
+            let queued = playout.rate().duration_of(playout.queued() as u64);
+            self.tell(EventKind::QueueLevel { level, queued_ms: whole_millis(queued) });
         }
     }
 

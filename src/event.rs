@@ -3,7 +3,7 @@
 //! Events of one call come in order. Each carries its media time (since the call's start) and the
 //! wall-clock time. The JSON form is the serde form: an object with `media_ms`, `wall_ms`, `type`
 //! and the variant's fields, as in
-//! `{"media_ms":1240,"wall_ms":1763689200123,"type":"mark","name":"greeting"}`.
+//! `{"media_ms":1240,"wall_ms":1763689200123,"type":"mark","name":"greeting","played":true}`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use serde::{Serialize, Serializer};
 
 use crate::audio::MediaFormat;
 use crate::call::{CallId, EndReason, Transport};
-use crate::media::CallStats;
+use crate::media::{CallStats, QueueLevel};
 
 /// One event of one call.
 #[derive(Clone, Debug, Serialize)]
@@ -64,17 +64,30 @@ pub enum EventKind {
         /// `0` to `9`, `*`, `#`, `A` to `D`.
         digit: char,
     },
-    /// The last sample before a mark has been sent.
+    /// A mark was reached, or will not be: each is told once.
     Mark {
         /// The name given to the mark.
         name: String,
+        /// The last sample before it has been sent. False where that was thrown away, or where so
+        /// many marks wait that the oldest is told early.
+        played: bool,
     },
-    /// Queued audio was thrown away.
+    /// Queued audio was thrown away. Its marks follow as events of their own.
     Cleared {
         /// How much of the audio queued since the queue was last empty had been sent.
         played_ms: u64,
         /// How much was thrown away.
         discarded_ms: u64,
+        /// The marks in it, in order.
+        marks: Vec<String>,
+    },
+    /// The playout queue came to its high water, or fell to its low water again: to whoever asked for
+    /// it, in order to wait and to go on.
+    QueueLevel {
+        /// `high` or `low`.
+        level: QueueLevel,
+        /// How much waits.
+        queued_ms: u64,
     },
     /// The playout queue ran empty: all that was queued has been sent.
     PlaybackDone,
@@ -108,5 +121,10 @@ pub enum EventKind {
 }
 
 fn millis<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u64(u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
+    serializer.serialize_u64(whole_millis(*span))
+}
+
+/// Whole milliseconds of `span`, as events tell it.
+pub(crate) fn whole_millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

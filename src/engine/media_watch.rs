@@ -1,5 +1,6 @@
 use std::time::{Duration, Instant};
 
+use crate::event::whole_millis;
 use crate::media::MediaSettings;
 
 /// For how long nothing has come from the peer.
@@ -49,8 +50,7 @@ impl MediaWatch {
             Some(Verdict::TooLong)
         } else if due(self.tell_after) && !self.told {
             self.told = true;
-            let silent_ms = u64::try_from(silent.as_millis()).unwrap_or(u64::MAX);
-            Some(Verdict::Tell { silent_ms })
+            Some(Verdict::Tell { silent_ms: whole_millis(silent) })
         } else {
             None
         }

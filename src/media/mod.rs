@@ -33,7 +33,7 @@ pub use leg::{Leg, Uplink};
 pub use loss::LossRuns;
 pub use pacer::{Pacer, Tick};
 pub use packetizer::{Packetizer, PacketizerSeed};
-pub use playout::{Cleared, Playout, Pulled};
+pub use playout::{Cleared, DueMark, Playout, Pulled, QueueLevel};
 pub use reception::Reception;
 pub use rtp_leg::RtpLeg;
 pub use settings::{MediaSettings, OpusSettings, ReturnFormat, SilencePolicy};

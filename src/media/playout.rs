@@ -1,11 +1,24 @@
+mod fader;
+mod marks;
+#[cfg(test)]
+mod tests;
+mod watermarks;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
+pub use marks::DueMark;
+pub use watermarks::QueueLevel;
+
+use self::fader::Fader;
+use self::marks::Marks;
+use self::watermarks::Watermarks;
 use crate::audio::{Ptime, SampleRate};
 use crate::dsp::prefetch::{prefetch, prefetch_at};
 
-/// Marks that may wait in the queue; of more, the oldest is told early.
-const MAX_MARKS: usize = 256;
+/// Audio for which the queue keeps its memory: live audio needs no more, and so allocates nothing any
+/// more once it was there.
+const KEPT: Duration = Duration::from_secs(1);
 
 /// What processors queued for the caller, and has not been sent.
 ///
@@ -17,14 +30,18 @@ pub struct Playout {
     rate: SampleRate,
     frame_samples: usize,
     max_samples: usize,
+    kept_samples: usize,
     queue: VecDeque<i16>,
-    marks: VecDeque<(u64, String)>,
+    marks: Marks,
     pushed: u64,
     pulled: u64,
     /// Value of `pulled` when the queue was last empty: where the present playback began.
     began: u64,
     /// The latest frame was, at least in part, silence for want of samples.
     dry: bool,
+    paused: bool,
+    fader: Fader,
+    watermarks: Option<Watermarks>,
 }
 
 /// What [`Playout::pull`] found.
@@ -37,12 +54,14 @@ pub struct Pulled {
 }
 
 /// What [`Playout::clear`] threw away.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Cleared {
     /// Audio of the present playback (since the queue was last empty) that had been sent.
     pub played: Duration,
     /// Audio that was thrown away.
     pub discarded: Duration,
+    /// Marks that stood in it or behind it, in order.
+    pub marks: Vec<String>,
 }
 
 impl Playout {
@@ -52,13 +71,17 @@ impl Playout {
         Self {
             rate,
             frame_samples: ptime.samples(rate),
-            max_samples: usize::try_from(rate.samples_in(max_queue)).unwrap_or(usize::MAX),
+            max_samples: samples_in(rate, max_queue),
+            kept_samples: samples_in(rate, KEPT),
             queue: VecDeque::new(),
-            marks: VecDeque::new(),
+            marks: Marks::default(),
             pushed: 0,
             pulled: 0,
             began: 0,
             dry: true,
+            paused: false,
+            fader: Fader::UP,
+            watermarks: None,
         }
     }
 
@@ -91,8 +114,14 @@ impl Playout {
         self.queue.len()
     }
 
+    /// Samples that [`Self::push`] would take now.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        self.max_samples.saturating_sub(self.queue.len())
+    }
+
     /// Whether samples were wanting when the latest frame was taken, and none were queued since; so
-    /// it is before the first.
+    /// it is before the first. A pause changes nothing of it.
     #[must_use]
     pub fn is_dry(&self) -> bool {
         self.dry
@@ -104,13 +133,19 @@ impl Playout {
         self.pulled > 0
     }
 
+    /// How much of the present playback, which began when the queue was last empty, has been sent;
+    /// where nothing waits, how much of the latest one.
+    #[must_use]
+    pub fn played(&self) -> Duration {
+        self.rate.duration_of(self.pulled - self.began)
+    }
+
     /// Queues samples and returns how many there was room for.
     pub fn push(&mut self, samples: &[i16]) -> usize {
         if self.queue.is_empty() {
             self.began = self.pulled;
         }
-        let room = self.max_samples.saturating_sub(self.queue.len());
-        let taken = &samples[..samples.len().min(room)];
+        let taken = &samples[..samples.len().min(self.room())];
         self.make_room(taken.len());
         self.queue.extend(taken);
         self.pushed += taken.len() as u64;
@@ -126,25 +161,73 @@ impl Playout {
         }
     }
 
+    /// Gives back half of the memory where only a quarter is in use: what a long prompt needed is not
+    /// kept until the call's end, and it takes much audio until the next change.
+    fn give_back(&mut self) {
+        let capacity = self.queue.capacity();
+        if capacity > self.kept_samples && self.queue.len() <= capacity / 4 {
+            self.queue.shrink_to(self.kept_samples.max(capacity / 2));
+        }
+    }
+
+    /// Lets silence go out from the next frame on; what is queued stays, and more may be queued.
+    pub fn pause(&mut self) {
+        self.paused = true;
+    }
+
+    /// Goes on where [`Self::pause`] stopped.
+    pub fn resume(&mut self) {
+        self.paused = false;
+    }
+
+    /// Whether the queue is paused.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    /// Lowers what is played by `gain_db` (0 or less), over the course of the next frame, until
+    /// [`Self::unduck`].
+    pub fn duck(&mut self, gain_db: f32) {
+        self.fader.move_to(gain_db);
+    }
+
+    /// Plays as loud as it was queued again, over the course of the next frame.
+    pub fn unduck(&mut self) {
+        self.fader.move_to(0.0);
+    }
+
+    /// Lets [`Self::take_level`] tell when so much waits that it is enough, and when it is little
+    /// again. A high water beyond what the queue can hold is that; a low water is below the high one.
+    pub fn set_watermarks(&mut self, low: Duration, high: Duration) {
+        let high = samples_in(self.rate, high).min(self.max_samples).max(1);
+        let low = samples_in(self.rate, low).min(high - 1);
+        self.watermarks = Some(Watermarks::new(low, high));
+    }
+
+    /// The watermark that was reached since the other one was told.
+    pub fn take_level(&mut self) -> Option<QueueLevel> {
+        self.watermarks.as_mut()?.pass(self.queue.len())
+    }
+
     /// Puts a mark behind all that is queued.
     ///
     /// Of more than 256 marks, the oldest is told early: nothing is lost, nothing grows for ever.
     pub fn mark(&mut self, name: &str) {
-        if let Some(oldest) = self.marks.len().checked_sub(MAX_MARKS) {
-            self.marks[oldest].0 = 0;
-        }
-        self.marks.push_back((self.pushed, name.to_owned()));
+        self.marks.push(self.pushed, name, self.pulled);
     }
 
-    /// Throws away all that is queued; its marks are told next.
+    /// Throws away all that is queued; its marks are due then, as not played. A pause goes on.
     pub fn clear(&mut self) -> Cleared {
         let cleared = Cleared {
-            played: self.rate.duration_of(self.pulled - self.began),
+            played: self.played(),
             discarded: self.rate.duration_of(self.queue.len() as u64),
+            marks: self.marks.drop_all(self.pulled),
         };
         self.queue.clear();
         self.pulled = self.pushed;
         self.began = self.pulled;
+        self.give_back();
         cleared
     }
 
@@ -154,7 +237,7 @@ impl Playout {
     /// Where `frame` is not [`Self::frame_samples`] long.
     pub fn pull(&mut self, frame: &mut [i16]) -> Pulled {
         assert_eq!(frame.len(), self.frame_samples, "a frame has its one length");
-        let count = frame.len().min(self.queue.len());
+        let count = if self.paused { 0 } else { frame.len().min(self.queue.len()) };
         let (head, silence) = frame.split_at_mut(count);
         let (front, back) = self.queue.as_slices();
         let split = front.len().min(count);
@@ -163,144 +246,25 @@ impl Playout {
         silence.fill(0);
         self.queue.drain(..count);
         self.pulled += count as u64;
-        self.dry |= count < frame.len();
+        self.dry |= !self.paused && count < frame.len();
+        self.fader.apply(frame);
+        self.give_back();
         Pulled { queued_samples: count, drained: count > 0 && self.queue.is_empty() }
     }
 
     /// How many marks [`Self::pop_mark`] has now.
     #[must_use]
     pub fn due_marks(&self) -> usize {
-        self.marks.iter().take_while(|(at, _)| *at <= self.pulled).count()
+        self.marks.due(self.pulled)
     }
 
-    /// The next mark whose samples have all left. Ask until there is none.
-    pub fn pop_mark(&mut self) -> Option<String> {
-        let due = self.marks.front().is_some_and(|(at, _)| *at <= self.pulled);
-        due.then(|| self.marks.pop_front()).flatten().map(|(_, name)| name)
+    /// The next mark that is due. Ask until there is none.
+    pub fn pop_mark(&mut self) -> Option<DueMark> {
+        self.marks.pop(self.pulled)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn playout() -> Playout {
-        Playout::new(SampleRate::HZ_8000, Ptime::MS_20, Duration::from_secs(1))
-    }
-
-    fn pull(playout: &mut Playout) -> (Vec<i16>, Pulled) {
-        let mut frame = vec![-1; playout.frame_samples()];
-        let pulled = playout.pull(&mut frame);
-        (frame, pulled)
-    }
-
-    #[test]
-    fn any_chunk_size_in_is_frames_out() {
-        let mut playout = playout();
-        let all: Vec<i16> = (1..=1_000).collect();
-        for chunk in all.chunks(7) {
-            assert_eq!(playout.push(chunk), chunk.len());
-        }
-        let mut out = Vec::new();
-        for n in 1..=7 {
-            let (frame, pulled) = pull(&mut playout);
-            assert_eq!(pulled.drained, n == 7);
-            assert_eq!(pulled.queued_samples, if n == 7 { 40 } else { 160 });
-            out.extend(frame);
-        }
-        assert_eq!(out[..1_000], all);
-        assert!(out[1_000..].iter().all(|&sample| sample == 0));
-    }
-
-    #[test]
-    fn a_live_queue_is_not_much_larger_than_what_waits() {
-        let mut playout = playout();
-        playout.push(&[0; 320]);
-        for _ in 0..100 {
-            playout.push(&[1; 160]);
-            pull(&mut playout);
-        }
-        assert_eq!(playout.queue.capacity(), 480);
-    }
-
-    #[test]
-    fn a_full_queue_takes_no_more_than_it_has_room_for() {
-        let mut playout = playout();
-        assert_eq!(playout.push(&[1; 7_990]), 7_990);
-        assert_eq!(playout.push(&[2; 20]), 10);
-        assert_eq!(playout.push(&[3; 20]), 0);
-        pull(&mut playout);
-        assert_eq!(playout.push(&[4; 200]), 160);
-    }
-
-    #[test]
-    fn a_mark_is_told_when_the_sample_before_it_has_left_and_not_sooner() {
-        let mut playout = playout();
-        playout.push(&[1; 161]);
-        playout.mark("end");
-        assert_eq!(playout.pop_mark(), None);
-        pull(&mut playout);
-        assert_eq!(playout.pop_mark(), None, "one sample is still queued");
-        pull(&mut playout);
-        assert_eq!(playout.pop_mark().as_deref(), Some("end"));
-        assert_eq!(playout.pop_mark(), None);
-    }
-
-    #[test]
-    fn a_mark_on_an_empty_queue_is_told_at_once() {
-        let mut playout = playout();
-        playout.mark("now");
-        assert_eq!(playout.pop_mark().as_deref(), Some("now"));
-    }
-
-    #[test]
-    fn a_queue_is_dry_when_a_frame_wanted_more_than_there_was() {
-        let mut playout = playout();
-        assert!(playout.is_dry());
-        playout.push(&[1; 320]);
-        assert!(!playout.is_dry());
-        pull(&mut playout);
-        pull(&mut playout);
-        assert!(!playout.is_dry(), "empty, but nothing was wanting");
-        pull(&mut playout);
-        assert!(playout.is_dry());
-        playout.push(&[1; 159]);
-        assert!(!playout.is_dry());
-        pull(&mut playout);
-        assert!(playout.is_dry());
-    }
-
-    #[test]
-    fn clear_tells_what_was_played_of_this_playback() {
-        let mut playout = playout();
-        playout.push(&[1; 80]);
-        pull(&mut playout);
-        playout.push(&[2; 800]);
-        playout.mark("reply");
-        for _ in 0..2 {
-            pull(&mut playout);
-        }
-        assert_eq!(
-            playout.clear(),
-            Cleared { played: Duration::from_millis(40), discarded: Duration::from_millis(60) },
-        );
-        assert_eq!(playout.pop_mark().as_deref(), Some("reply"));
-        assert_eq!(
-            pull(&mut playout),
-            (vec![0; 160], Pulled { queued_samples: 0, drained: false })
-        );
-    }
-
-    #[test]
-    fn too_many_marks_are_told_early_not_lost() {
-        let mut playout = playout();
-        playout.push(&[1; 160]);
-        for n in 0..MAX_MARKS + 1 {
-            playout.mark(&n.to_string());
-        }
-        assert_eq!(playout.pop_mark().as_deref(), Some("0"));
-        assert_eq!(playout.pop_mark(), None);
-        pull(&mut playout);
-        assert_eq!(std::iter::from_fn(|| playout.pop_mark()).count(), MAX_MARKS);
-    }
+/// Whole samples in `span`.
+fn samples_in(rate: SampleRate, span: Duration) -> usize {
+    usize::try_from(rate.samples_in(span)).unwrap_or(usize::MAX)
 }

@@ -24,7 +24,7 @@ pub use waker::Waker;
 
 use crate::audio::{AudioFrame, Position, SampleRate};
 use crate::call::CallInfo;
-use crate::event::EventKind;
+use crate::event::{EventKind, whole_millis};
 use crate::media::{CallStats, Cleared, Playout};
 
 /// One stage of a call's chain.
@@ -128,6 +128,12 @@ impl Context<'_> {
         self.playout.queued()
     }
 
+    /// Samples that [`Self::play`] would take now.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        self.playout.room()
+    }
+
     /// Whether the queue had too little for the latest frame, and got nothing since; so it is before
     /// the first.
     #[must_use]
@@ -135,19 +141,60 @@ impl Context<'_> {
         self.playout.is_dry()
     }
 
+    /// How much of the present playback has really been sent, in a pause also. A playback begins
+    /// when something is queued while nothing waits.
+    #[must_use]
+    pub fn played(&self) -> Duration {
+        self.playout.played()
+    }
+
+    /// Asks for an [`EventKind::QueueLevel`] each time the queue has grown to `high`, and each time it
+    /// has fallen to `low` after that. The last one to ask is heeded, for all of the call.
+    pub fn watch_queue(&mut self, low: Duration, high: Duration) {
+        self.playout.set_watermarks(low, high);
+    }
+
+    /// Lets the caller hear silence from the next frame on; what is queued stays, and more may be
+    /// queued.
+    pub fn pause(&mut self) {
+        self.playout.pause();
+    }
+
+    /// Goes on where [`Self::pause`] stopped.
+    pub fn resume(&mut self) {
+        self.playout.resume();
+    }
+
+    /// Whether the queue is paused.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.playout.is_paused()
+    }
+
+    /// Lowers what the caller hears by `gain_db` (0 or less) from the next frame on, until
+    /// [`Self::unduck`]. It gets there over the course of that frame, so that nothing clicks.
+    pub fn duck(&mut self, gain_db: f32) {
+        self.playout.duck(gain_db);
+    }
+
+    /// Takes back [`Self::duck`], over the course of the next frame.
+    pub fn unduck(&mut self) {
+        self.playout.unduck();
+    }
+
     /// Asks for an [`EventKind::Mark`] when everything queued up to now has been sent.
     pub fn mark(&mut self, name: &str) {
         self.playout.mark(name);
     }
 
-    /// Throws away all that is queued, and tells it as [`EventKind::Cleared`]. Marks in it fire at
-    /// once.
+    /// Throws away all that is queued, and tells it as [`EventKind::Cleared`]. Marks in it follow at
+    /// once, as not played. A pause goes on.
     pub fn clear(&mut self) -> Cleared {
         let cleared = self.playout.clear();
-        let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
         self.emit(EventKind::Cleared {
-            played_ms: millis(cleared.played),
-            discarded_ms: millis(cleared.discarded),
+            played_ms: whole_millis(cleared.played),
+            discarded_ms: whole_millis(cleared.discarded),
+            marks: cleared.marks.clone(),
         });
         cleared
     }

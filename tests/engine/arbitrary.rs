@@ -89,6 +89,11 @@ fn busy_script(numbers: Vec<u8>) -> Script {
             cx.play(&[500; 100_000]);
         }
         41 if cx.now().0 % 977 == 0 => cx.hangup(),
+        42 => cx.pause(),
+        43..46 => cx.resume(),
+        46 => cx.duck(-20.0),
+        47 => cx.unduck(),
+        48 => cx.watch_queue(Duration::from_millis(100), Duration::from_millis(200)),
         _ => {}
     })
 }

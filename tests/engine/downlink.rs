@@ -6,7 +6,7 @@ use std::time::Duration;
 use sidetone::audio::{MediaFormat, Origin, SampleRate};
 use sidetone::engine::{Command, Input};
 use sidetone::event::EventKind;
-use sidetone::media::{Cleared, MediaSettings, SilencePolicy};
+use sidetone::media::{Cleared, MediaSettings, QueueLevel, SilencePolicy};
 use sidetone::wire::RtpTs;
 
 use crate::driver::{Done, Moment, Rig, SEED, Script, Sender, Track, idle, ms, peer};
@@ -196,11 +196,19 @@ fn clear_answers_what_was_really_sent_and_leaves_nothing_to_send() {
     // The frame at 0 had left when the audio was queued.
     let audible = audible_at(&rig);
     assert_eq!(audible, (1..=10).map(|n| 20 * n).collect::<Vec<u128>>());
-    let expected = Cleared { played: ms(200), discarded: ms(800) };
+    let marks = vec!["never heard".to_owned()];
+    let expected = Cleared { played: ms(200), discarded: ms(800), marks };
     assert_eq!(*answers.lock().unwrap(), [expected]);
-    let marks: Vec<_> = rig.events().filter(|(_, k)| matches!(k, EventKind::Mark { .. })).collect();
-    assert_eq!(marks.len(), 1);
-    assert_eq!(marks[0].0, ms(210), "its mark is told at once");
+    let told: Vec<_> = rig.events().filter(|(at, _)| *at == ms(210)).map(|(_, k)| k).collect();
+    let [EventKind::Cleared { played_ms: 200, discarded_ms: 800, marks }, mark] = &told[..] else {
+        panic!("{told:?}");
+    };
+    assert_eq!(marks, &["never heard"]);
+    assert!(
+        matches!(mark, EventKind::Mark { name, played: false } if name == "never heard"),
+        "its mark is told at once, and does not lie: {mark:?}"
+    );
+    assert_eq!(rig.count(|kind| matches!(kind, EventKind::Mark { .. })), 1);
     assert_eq!(rig.count(|kind| matches!(kind, EventKind::PlaybackDone)), 0);
 }
 
@@ -222,7 +230,7 @@ fn marks_are_told_in_order_right_behind_the_frame_with_their_last_sample() {
         match done {
             Done::Sent(bytes) => audible += u32::from(bytes[12..] != SILENCE),
             Done::Told(event) => {
-                if let EventKind::Mark { name } = &event.kind {
+                if let EventKind::Mark { name, played: true } = &event.kind {
                     marks.push((at.as_millis(), audible, name.as_str()));
                     assert_eq!(event.media_time, *at);
                     assert_eq!(event.wall_time, *at + Duration::from_secs(1_000));
@@ -237,10 +245,87 @@ fn marks_are_told_in_order_right_behind_the_frame_with_their_last_sample() {
 }
 
 #[test]
+fn a_pause_lets_silence_out_and_the_rest_follows_behind_it() {
+    let played = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&played);
+    let mut frame = 0;
+    let script: Script = Box::new(move |moment, cx| {
+        let Moment::Uplink(_) = moment else { return };
+        frame += 1;
+        match frame {
+            1 => {
+                cx.play(&[1_000; 800]);
+                cx.mark("end");
+            }
+            2 => cx.pause(),
+            3 => cx.resume(),
+            _ => {}
+        }
+        kept.lock().unwrap().push((cx.played(), cx.is_paused()));
+    });
+    let rig = rig_with(MediaSettings::default(), script, &[10, 50, 130, 250], 400);
+    assert_eq!(audible_at(&rig), [20, 40, 140, 160, 180]);
+    let expected = [(ms(0), false), (ms(40), true), (ms(40), false), (ms(100), false)];
+    assert_eq!(*played.lock().unwrap(), expected);
+    let ends: Vec<_> = rig
+        .events()
+        .filter(|(_, k)| matches!(k, EventKind::Mark { .. } | EventKind::PlaybackDone))
+        .map(|(at, _)| at)
+        .collect();
+    assert_eq!(ends, [ms(180); 2]);
+}
+
+#[test]
+fn what_is_ducked_is_lower_until_that_is_taken_back() {
+    let script = at_uplink(vec![
+        |cx| {
+            cx.play(&[10_000; 1_600]);
+        },
+        |cx| cx.duck(-12.0),
+        |cx| cx.unduck(),
+    ]);
+    let rig = rig_with(MediaSettings::default(), script, &[10, 50, 130], 400);
+    let seen = rig.seen();
+    let played: Vec<_> = seen.of(Track::Downlink).filter(|f| f.origin == Origin::Real).collect();
+    let levels: Vec<_> = played.iter().map(|frame| *frame.samples.last().unwrap()).collect();
+    // 10^(−12/20) of the level.
+    let low = 2_512;
+    let full = 10_000;
+    assert_eq!(levels, [full, full, low, low, low, low, full, full, full, full]);
+    let samples: Vec<_> = played.iter().flat_map(|frame| frame.samples.clone()).collect();
+    // The whole way in one frame of 160 samples: 46.8 each.
+    assert!(samples.windows(2).all(|pair| pair[0].abs_diff(pair[1]) <= 48));
+}
+
+#[test]
+fn whoever_fills_the_queue_is_told_when_to_wait_and_when_to_go_on() {
+    let script: Script = Box::new(move |moment, cx| match moment {
+        Moment::Event(EventKind::MediaReady { .. }) => cx.watch_queue(ms(60), ms(200)),
+        Moment::Uplink(_) => {
+            cx.play(&[1_000; 1_600]);
+        }
+        _ => {}
+    });
+    let rig = rig_with(MediaSettings::default(), script, &[10, 50], 600);
+    let told: Vec<_> = rig
+        .events()
+        .filter_map(|(at, kind)| match kind {
+            EventKind::QueueLevel { level, queued_ms } => {
+                Some((at.as_millis(), *level, *queued_ms))
+            }
+            _ => None,
+        })
+        .collect();
+    // 400 ms in all, of which the first leaves at 20: at 340 it is the 17th frame of 20.
+    assert_eq!(told, [(10, QueueLevel::High, 200), (340, QueueLevel::Low, 60)]);
+    assert_eq!(audible_at(&rig).len(), 20);
+}
+
+#[test]
 fn a_mark_set_by_the_news_of_a_mark_waits_for_the_next_turn() {
     let script: Script = Box::new(move |moment, cx| match moment {
         Moment::Uplink(_) => cx.mark("0"),
-        Moment::Event(EventKind::Mark { name }) => {
+        Moment::Event(EventKind::Mark { name, .. }) => {
             let next = name.parse::<u32>().unwrap() + 1;
             assert!(next < 1_000, "one turn has no end");
             cx.mark(&next.to_string());
