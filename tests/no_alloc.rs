@@ -8,6 +8,10 @@ mod driver;
 mod emulator;
 #[path = "../benches/common/recycling.rs"]
 mod recycling;
+#[path = "no_alloc/sockets.rs"]
+mod sockets;
+#[path = "common/steady.rs"]
+mod steady;
 
 use std::path::Path as FilePath;
 use std::sync::Arc;

@@ -17,15 +17,22 @@ const SLOTS: usize = 64;
 /// A wake-up between two steps is due at the later one, so that many calls share one wake-up of the
 /// thread. There is no way to take one back: a wake-up too early does no harm, and the serial number
 /// of [`Key`] tells one of a call that is gone. Each costs the same, however many there are, unless
-/// it is more than 63 steps ahead. Slots keep their room.
+/// it is more than 63 steps ahead.
+///
+/// All steps share one store, so that room is made only where there are more wake-ups in all than
+/// there ever were, however they come together.
 #[derive(Debug)]
 pub(super) struct Timers {
     origin: Instant,
     step: Duration,
     /// The step whose wake-ups are taken now; all before it have been.
     at: u64,
-    /// Wake-ups by step, modulo the length: those of `at` and the 63 steps behind it.
-    slots: [Vec<Key>; SLOTS],
+    /// The latest wake-up of each step, modulo the length: those of `at` and the 63 steps behind it.
+    slots: [Option<u32>; SLOTS],
+    /// Wake-ups by step, and places that are free, each with the one before it.
+    places: Vec<(Key, Option<u32>)>,
+    /// The place that became free last.
+    free: Option<u32>,
     /// Whether slots hold any, bit by bit.
     occupied: u64,
     /// Wake-ups further ahead.
@@ -39,7 +46,9 @@ impl Timers {
             origin,
             step,
             at: 0,
-            slots: std::array::from_fn(|_| Vec::new()),
+            slots: [None; SLOTS],
+            places: Vec::new(),
+            free: None,
             occupied: 0,
             far: BinaryHeap::new(),
         }
@@ -71,10 +80,7 @@ impl Timers {
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<(Instant, Key)> {
         loop {
             let slot = self.slot_of(self.at);
-            if let Some(key) = self.slots[slot].pop() {
-                if self.slots[slot].is_empty() {
-                    self.occupied &= !(1 << slot);
-                }
+            if let Some(key) = self.take(slot) {
                 return Some((self.moment(self.at), key));
             }
             let next = self.next().filter(|next| *next <= now)?;
@@ -95,8 +101,33 @@ impl Timers {
 
     fn put(&mut self, step: u64, key: Key) {
         let slot = self.slot_of(step);
-        self.slots[slot].push(key);
+        let entry = (key, self.slots[slot]);
+        let place = match self.free {
+            Some(place) => {
+                let (_, before) = std::mem::replace(&mut self.places[place as usize], entry);
+                self.free = before;
+                place
+            }
+            None => {
+                self.places.push(entry);
+                u32::try_from(self.places.len() - 1).expect("a shard has no billions of calls")
+            }
+        };
+        self.slots[slot] = Some(place);
         self.occupied |= 1 << slot;
+    }
+
+    /// Takes the latest wake-up of a slot.
+    fn take(&mut self, slot: usize) -> Option<Key> {
+        let place = self.slots[slot]?;
+        let (key, before) = &mut self.places[place as usize];
+        let key = *key;
+        self.slots[slot] = std::mem::replace(before, self.free);
+        self.free = Some(place);
+        if self.slots[slot].is_none() {
+            self.occupied &= !(1 << slot);
+        }
+        Some(key)
     }
 
     fn slot_of(&self, step: u64) -> usize {
@@ -161,6 +192,21 @@ mod tests {
         assert_eq!(due(&mut timers, origin + 100 * STEP).len(), 1);
         timers.schedule(origin + 5 * STEP, key(2));
         assert_eq!(due(&mut timers, origin + 100 * STEP), [(100 * STEP, 2)]);
+    }
+
+    #[test]
+    fn wake_ups_that_come_together_take_no_more_room_than_those_that_do_not() {
+        let origin = epoch();
+        let mut timers = Timers::new(origin, STEP);
+        for round in 0..10 {
+            let start = origin + 64 * round * STEP;
+            for n in 0..40 {
+                // One in each step, then all in one.
+                timers.schedule(start + if round < 5 { n * STEP } else { 3 * STEP }, key(1));
+            }
+            assert_eq!(due(&mut timers, start + 63 * STEP).len(), 40);
+            assert_eq!(timers.places.len(), 40);
+        }
     }
 
     proptest! {

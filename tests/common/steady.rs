@@ -41,6 +41,7 @@ pub fn steady_alone(test: impl Fn() + UnwindSafe + std::panic::RefUnwindSafe) {
 /// Runs a test that depends on real time. Where it fails *and* a processor stood still meanwhile,
 /// as virtual ones do, the failure says nothing: it is run again, five times at most. A failure
 /// on a machine that ran steadily is one at once.
+#[allow(dead_code, reason = "every test binary uses its own part")]
 pub fn steady(test: impl Fn() + UnwindSafe + std::panic::RefUnwindSafe) {
     let _shared = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
     attempt(test);

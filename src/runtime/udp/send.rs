@@ -66,12 +66,24 @@ impl<T: Copy> SendBatch<T> {
     }
 
     fn add(&mut self, source: Option<Ipv4Addr>, to: SocketAddr, bytes: &[u8], tag: T) -> bool {
+        if bytes.len() > self.waiting[self.count].bytes.capacity() {
+            self.make_room(bytes.len());
+        }
         let slot = &mut self.waiting[self.count];
         (slot.source, slot.to, slot.tag) = (source, to, Some(tag));
         slot.bytes.clear();
         slot.bytes.extend_from_slice(bytes);
         self.count += 1;
         self.count == BATCH
+    }
+
+    /// Makes room for a datagram of so many bytes in every place at once, also in those that are
+    /// first needed when a batch is longer than any before.
+    #[cold]
+    fn make_room(&mut self, bytes: usize) {
+        for Waiting { bytes: buffer, .. } in &mut self.waiting {
+            buffer.reserve(bytes.saturating_sub(buffer.len()));
+        }
     }
 
     /// Sends all that waits without waiting itself, and calls `failed` with the tag of each
