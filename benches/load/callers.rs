@@ -50,7 +50,8 @@ pub(crate) struct Found {
     pub(crate) setup: SetUp,
     pub(crate) packets: Packets,
     pub(crate) echo: Echo,
-    pub(crate) round_trip_ms: Quantiles,
+    /// Nothing where no answer was right.
+    pub(crate) round_trip_ms: Option<Quantiles>,
     generator: Generator,
     pub(crate) server: Option<Cost>,
     pub(crate) bare: Option<Bare>,
@@ -84,7 +85,8 @@ pub(crate) struct Quantiles {
 
 #[derive(Deserialize, Clone, Debug)]
 struct Generator {
-    send_lateness_ms: Quantiles,
+    /// Nothing where nothing was sent.
+    send_lateness_ms: Option<Quantiles>,
 }
 
 /// What a server took.
@@ -99,7 +101,7 @@ pub(crate) struct Cost {
 #[derive(Deserialize, Clone, Debug)]
 pub(crate) struct Bare {
     pub(crate) cpu_us_per_packet: f64,
-    pub(crate) round_trip_ms: Quantiles,
+    pub(crate) round_trip_ms: Option<Quantiles>,
     packets: Packets,
 }
 
@@ -180,21 +182,28 @@ impl Drop for Talking {
 
 impl Found {
     /// By how much packets were sent late, the 99th percentile.
-    pub(crate) fn sent_late_ms(&self) -> f64 {
-        self.generator.send_lateness_ms.p99
+    pub(crate) fn sent_late_ms(&self) -> Option<f64> {
+        self.generator.send_lateness_ms.map(|late| late.p99)
     }
 
     /// Why the run says nothing, if so: the callers themselves were late, or dropped what they should
     /// have sent or heard. How late they were with the bare loop is not told; its answers, which come
     /// at once, tell it.
     pub(crate) fn fault(&self) -> Option<String> {
-        let late_ms = self.sent_late_ms();
+        let Some(late_ms) = self.sent_late_ms() else {
+            return Some("the callers sent nothing".to_owned());
+        };
         if late_ms > LATE_MS {
             return Some(format!("the callers were late themselves (p99 {late_ms:.1} ms)"));
         }
-        let answers_ms = self.bare.as_ref().map_or(0.0, |bare| bare.round_trip_ms.p99);
-        if answers_ms > LATE_MS {
-            return Some(format!("the bare loop's answers were late (p99 {answers_ms:.1} ms)"));
+        if let Some(bare) = &self.bare {
+            let Some(answers) = bare.round_trip_ms else {
+                return Some("the bare loop answered nothing right".to_owned());
+            };
+            if answers.p99 > LATE_MS {
+                let late_ms = answers.p99;
+                return Some(format!("the bare loop's answers were late (p99 {late_ms:.1} ms)"));
+            }
         }
         let of_bare = self.bare.as_ref().map(|bare| &bare.packets);
         let dropped = |packets: &Packets| packets.unsent + packets.overruns;

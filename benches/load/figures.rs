@@ -114,7 +114,7 @@ impl Figures {
             });
         }
         if let Some(limit) = load.limits.round_trip_p99_ms {
-            let figure = all(self.of(load).map(|run| Some(run.found.round_trip_ms.p99)));
+            let figure = all(self.of(load).map(|run| Some(run.found.round_trip_ms?.p99)));
             add("round trip p99", figure.map(Figure::Milliseconds), Figure::Milliseconds(limit));
         }
         if let Some(limit) = load.limits.tick_lateness_p99_ms {

@@ -60,12 +60,13 @@ fn aligned(name: &str, cells: &[String; COLUMNS.len()]) -> String {
     text
 }
 
+fn figure(value: Option<f64>, digits: usize) -> String {
+    value.map_or_else(|| NONE.to_owned(), |value| format!("{value:.digits$}"))
+}
+
 fn cells(round: usize, run: &Run) -> [String; COLUMNS.len()] {
     let found = &run.found;
     let (ours, bare) = (found.server.as_ref(), found.bare.as_ref());
-    let figure = |value: Option<f64>, digits: usize| {
-        value.map_or_else(|| NONE.to_owned(), |value| format!("{value:.digits$}"))
-    };
     let us = |cost: Option<f64>| figure(cost, 2);
     [
         round.to_string(),
@@ -73,15 +74,15 @@ fn cells(round: usize, run: &Run) -> [String; COLUMNS.len()] {
         us(bare.map(|it| it.cpu_us_per_packet)),
         figure(run.times_bare(), 3),
         figure(ours.map(|it| it.calls_per_core), 0),
-        figure(Some(found.round_trip_ms.p50), 2),
-        figure(Some(found.round_trip_ms.p99), 2),
+        figure(found.round_trip_ms.map(|it| it.p50), 2),
+        figure(found.round_trip_ms.map(|it| it.p99), 2),
         format!("≤ {}", run.tick_lateness_p99_ms),
         figure(run.kib_per_call(), 1),
         found.packets.lost.to_string(),
         found.samples_bad().to_string(),
         format!("{} of {}", run.calls_failed, run.calls),
         run.overruns.to_string(),
-        format!("{:.2}{}", found.sent_late_ms(), "!".repeat(usize::from(run.fault.is_some()))),
+        figure(found.sent_late_ms(), 2) + if run.fault.is_some() { "!" } else { "" },
     ]
 }
 
@@ -109,7 +110,7 @@ fn sentence(soak: &Soak) -> String {
     format!(
         "Soak of {}, {}: {} calls, {} failed. Resident memory {:.2} MiB after a fifth of the time, \
          {:.2} MiB at the end, {:.2} MiB at most. {} answers lost, {} samples wrong or missing, {} \
-         overruns; tick lateness p99 ≤ {} ms, packets sent late by {:.2} ms (p99).",
+         overruns; tick lateness p99 ≤ {} ms, packets sent late by {} ms (p99).",
         humantime::format_duration(soak.length),
         CHURNED.name,
         found.setup.calls,
@@ -121,7 +122,7 @@ fn sentence(soak: &Soak) -> String {
         found.samples_bad(),
         soak.overruns,
         soak.tick_lateness_p99_ms,
-        found.sent_late_ms(),
+        figure(found.sent_late_ms(), 2),
     )
 }
 

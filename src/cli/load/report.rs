@@ -20,8 +20,8 @@ pub(super) struct Report {
     setup: SetUp,
     packets: PacketFigures,
     echo: EchoFigures,
-    round_trip_ms: Quantiles,
-    interarrival_ms: Quantiles,
+    round_trip_ms: Option<Quantiles>,
+    interarrival_ms: Option<Quantiles>,
     generator: Generator,
     #[serde(skip_serializing_if = "Option::is_none")]
     server: Option<ServerFigures>,
@@ -81,7 +81,7 @@ struct Quantiles {
 #[derive(Debug, Serialize)]
 struct Generator {
     cpu_seconds: f64,
-    send_lateness_ms: Quantiles,
+    send_lateness_ms: Option<Quantiles>,
 }
 
 /// What a server took.
@@ -104,14 +104,15 @@ struct BareFigures {
     server: ServerFigures,
     packets: PacketFigures,
     echo: EchoFigures,
-    round_trip_ms: Quantiles,
+    round_trip_ms: Option<Quantiles>,
 }
 
-impl From<&Times> for Quantiles {
-    fn from(times: &Times) -> Self {
-        let [p50, p90, p99, p999, max] =
-            [0.5, 0.9, 0.99, 0.999, 1.0].map(|share| times.quantile_ms(share));
-        Self { p50, p90, p99, p999, max }
+impl Quantiles {
+    /// Of times, if there are any.
+    fn of(times: &Times) -> Option<Self> {
+        let of = |share| times.quantile_ms(share);
+        let (p50, p90, p99, p999, max) = (of(0.5)?, of(0.9)?, of(0.99)?, of(0.999)?, of(1.0)?);
+        Some(Self { p50, p90, p99, p999, max })
     }
 }
 
@@ -201,11 +202,11 @@ impl Report {
             },
             packets: PacketFigures::new(outcome),
             echo: EchoFigures::new(outcome),
-            round_trip_ms: (&tally.round_trip).into(),
-            interarrival_ms: (&tally.interarrival).into(),
+            round_trip_ms: Quantiles::of(&tally.round_trip),
+            interarrival_ms: Quantiles::of(&tally.interarrival),
             generator: Generator {
                 cpu_seconds: outcome.own.cpu().as_secs_f64(),
-                send_lateness_ms: (&tally.lateness).into(),
+                send_lateness_ms: Quantiles::of(&tally.lateness),
             },
             server: server.map(|usage| ServerFigures::new(usage, plan, outcome)),
             bare: bare.and_then(|bare| BareFigures::new(plan, bare)).map(Box::new),
@@ -236,9 +237,10 @@ impl Report {
         row("calls", self.setup.text())?;
         row("packets", packets.text())?;
         row("echo", echo.text())?;
-        row("round trip", self.round_trip_ms.text())?;
-        row("interarrival", format!("{} off 20 ms", self.interarrival_ms.text()))?;
-        row("sent late by", generator.send_lateness_ms.text())?;
+        row("round trip", times(self.round_trip_ms.as_ref()))?;
+        let off = if self.interarrival_ms.is_some() { " off 20 ms" } else { "" };
+        row("interarrival", times(self.interarrival_ms.as_ref()) + off)?;
+        row("sent late by", times(generator.send_lateness_ms.as_ref()))?;
         let cores = generator.cpu_seconds / self.seconds;
         row("load generator", format!("{cores:.3} cores"))?;
         if let Some(server) = &self.server {
@@ -247,7 +249,7 @@ impl Report {
         }
         if let Some(bare) = &self.bare {
             row("bare loop", bare.server.text())?;
-            row("", format!("round trip {}", bare.round_trip_ms.text()))?;
+            row("", format!("round trip {}", times(bare.round_trip_ms.as_ref())))?;
             let per_packet = bare.server.cpu_us_per_packet;
             if let Some(server) = &self.server
                 && per_packet > 0.0
@@ -270,7 +272,7 @@ impl BareFigures {
             server: ServerFigures::new(outcome.server.as_ref()?, plan, outcome),
             packets: PacketFigures::new(outcome),
             echo: EchoFigures::new(outcome),
-            round_trip_ms: (&outcome.tally.round_trip).into(),
+            round_trip_ms: Quantiles::of(&outcome.tally.round_trip),
         })
     }
 }
@@ -317,11 +319,10 @@ impl EchoFigures {
     }
 }
 
-impl Quantiles {
-    fn text(&self) -> String {
-        let Self { p50, p90, p99, p999, max } = self;
-        format!("p50 {p50:.2}  p90 {p90:.2}  p99 {p99:.2}  p99.9 {p999:.2}  max {max:.2} ms")
-    }
+/// Times for people; a dash where there are none.
+fn times(quantiles: Option<&Quantiles>) -> String {
+    let Some(Quantiles { p50, p90, p99, p999, max }) = quantiles else { return "—".to_owned() };
+    format!("p50 {p50:.2}  p90 {p90:.2}  p99 {p99:.2}  p99.9 {p999:.2}  max {max:.2} ms")
 }
 
 impl ServerFigures {

@@ -36,7 +36,7 @@ pub(super) struct Calls {
     pub(super) begun: u64,
     /// Of those, calls that could not be set up, or were ended by the server.
     pub(super) failed: u64,
-    /// Calls that are over and were set up.
+    /// Calls that are over and said something.
     pub(super) ended: u64,
     /// Of those, calls that never heard their echo.
     pub(super) without_echo: u64,
@@ -79,9 +79,9 @@ impl Times {
         self.0.reset();
     }
 
-    /// The time that a share of them does not exceed, in milliseconds; 0 where there are none.
-    pub(super) fn quantile_ms(&self, share: f64) -> f64 {
-        self.0.value_at_quantile(share) as f64 / 1e3
+    /// The time that a share of them does not exceed, in milliseconds; `None` where there are none.
+    pub(super) fn quantile_ms(&self, share: f64) -> Option<f64> {
+        (!self.0.is_empty()).then(|| self.0.value_at_quantile(share) as f64 / 1e3)
     }
 }
 
