@@ -102,12 +102,14 @@ impl Caller {
     pub(super) fn finish(mut self, speech: &Speech, tally: &mut Tally) {
         self.verifier.finish(u64::from(self.frames) * speech.frame_samples(), &mut self.echo);
         tally.echo.add(&self.echo);
+        // One that was ended before it said a word heard nothing, and need not have.
+        if self.frames == 0 {
+            return;
+        }
         let Calls { ended, failed, without_echo, faulty, .. } = &mut tally.calls;
         *ended += 1;
-        // One that was ended before it said a word heard nothing, and need not have.
-        let spoke = self.frames > 0;
-        *failed += u64::from(spoke && self.answered.is_none());
-        *without_echo += u64::from(spoke && !self.verifier.has_begun());
+        *failed += u64::from(self.answered.is_none());
+        *without_echo += u64::from(!self.verifier.has_begun());
         *faulty += u64::from(!self.echo.is_clean());
     }
 

@@ -84,6 +84,8 @@ pub(super) struct Driver<'a, L> {
     impairment: Impairment,
     first_begun: u32,
     next_number: u32,
+    /// Nobody says anything any more.
+    is_over: bool,
     tally: Tally,
     failure: Option<io::Error>,
 }
@@ -122,6 +124,7 @@ impl<'a, L: Lines> Driver<'a, L> {
             impairment: plan.impairment.clone(),
             first_begun: 0,
             next_number: 0,
+            is_over: false,
             tally: Tally::new(),
             failure: None,
         }
@@ -287,12 +290,18 @@ impl<'a, L: Lines> Driver<'a, L> {
 
     /// Takes what has come.
     fn listen(&mut self) -> Result<(), DriveError> {
-        let Self { lines, watch, calls, talking, tally, speech, failure, .. } = self;
+        let Self { lines, watch, calls, talking, listening, tally, speech, failure, .. } = self;
+        let (slot, is_over) = (self.slot, self.is_over);
         lines.receive(watch, |number, event| {
             let Some(call) = calls.get_mut(number) else { return };
             match event {
                 Event::Answer(answer) => call.caller.hear(&answer, speech, tally),
                 Event::Foreign => tally.packets.foreign += 1,
+                // It came too late to say anything.
+                Event::Opened if is_over => {
+                    call.stage = Stage::Listening;
+                    listening.push_front((slot, number));
+                }
                 Event::Opened => {
                     call.stage = Stage::Talking;
                     talking[call.phase].push(number);
@@ -335,6 +344,7 @@ impl<'a, L: Lines> Driver<'a, L> {
 
     /// Lets every call listen only.
     fn stop_talking(&mut self) {
+        self.is_over = true;
         for number in self.talking.iter_mut().flat_map(std::mem::take) {
             if let Some(call) = self.calls.get_mut(number) {
                 call.stage = Stage::Listening;
