@@ -85,7 +85,7 @@ struct Delivery(Arc<Mutex<VecDeque<u32>>>);
 impl Processor for Delivery {
     fn woken(&mut self, cx: &mut Context<'_>) {
         while let Some(parcel) = self.0.lock().unwrap().pop_front() {
-            cx.emit(EventKind::Mark { name: parcel.to_string() });
+            cx.emit(EventKind::Mark { name: parcel.to_string(), played: true });
         }
     }
 }
@@ -232,7 +232,7 @@ async fn a_processor_is_woken_for_all_that_came_and_no_more_once_its_call_is_ove
         }
     });
     for expected in 0..sent {
-        let EventKind::Mark { name } = next(&mut told).await else { panic!("another event") };
+        let EventKind::Mark { name, .. } = next(&mut told).await else { panic!("another event") };
         assert_eq!(name, expected.to_string());
     }
     thread.join().unwrap();

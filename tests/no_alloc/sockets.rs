@@ -15,7 +15,7 @@ use sidetone::event::{CallEvent, EventKind};
 use sidetone::media::MediaSettings;
 use sidetone::processor::recorder::{RecorderFactory, RecorderSettings};
 use sidetone::processor::{
-    Context, EchoFactory, EchoSettings, Pipeline, Processor, ProcessorFactory,
+    Context, EchoFactory, EchoSettings, Pipeline, Processor, ProcessorFactory, Setup,
 };
 use sidetone::runtime::recording::Recordings;
 use sidetone::runtime::{
@@ -56,7 +56,7 @@ impl Processor for Watch {
 struct WatchFactory;
 
 impl ProcessorFactory for WatchFactory {
-    fn create(&self, _call: &CallInfo, _rate: SampleRate) -> Box<dyn Processor> {
+    fn create(&self, _setup: &Setup<'_>) -> Box<dyn Processor> {
         Box::new(Watch)
     }
 }
