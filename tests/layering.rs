@@ -19,7 +19,7 @@ const ROOFLESS: [&str; 2] = ["lib", "testing"];
 
 /// Third-party crates, each with the rooms that may use it. A room that is not named, or a crate
 /// that is not, is a fault.
-const CRATES: [(&str, &[&str]); 37] = [
+const CRATES: [(&str, &[&str]); 39] = [
     ("audiopus", &["dsp"]),
     ("axum", &["api"]),
     ("base64", &["ari"]),
@@ -27,6 +27,7 @@ const CRATES: [(&str, &[&str]); 37] = [
     ("clap", &["cli"]),
     ("crossbeam_queue", &["runtime"]),
     ("dasp", &["dsp"]),
+    ("earshot", &["dsp"]),
     ("etherparse", &["cli"]),
     ("futures_util", &["runtime", "ari", "api", "server"]),
     ("hdrhistogram", &["cli"]),
@@ -58,6 +59,8 @@ const CRATES: [(&str, &[&str]); 37] = [
     ("toml", &["config"]),
     ("tracing", &["runtime", "ari", "api", "cli", "server"]),
     ("tracing_subscriber", &["cli"]),
+    // For a bench.
+    ("webrtc_vad", &[]),
 ];
 
 /// Crates that are in the table above under this: values without I/O, or for tests only.

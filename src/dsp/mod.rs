@@ -24,5 +24,6 @@ pub mod simd;
 pub mod spectrum;
 pub mod stretch;
 pub mod tone;
+pub mod vad;
 
 pub use correlation::{Match, find_offset};
