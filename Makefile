@@ -1,6 +1,6 @@
 # The two commands that a newcomer needs: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench-dsp bench-jitter bench-stages bench-load setup
+.PHONY: help demo test lint bench-dsp bench-jitter bench-vad bench-stages bench-load setup
 
 CARGO ?= cargo
 
@@ -10,6 +10,7 @@ help:
 	@echo "make lint        formatting and lints, as CI wants them"
 	@echo "make bench-dsp   speed and quality of codecs and resamplers, ours and others'; fails where a bar is not met"
 	@echo "make bench-jitter delay, loss and cost of jitter buffers over the same traces, ours and others'; the same"
+	@echo "make bench-vad   how well detectors tell speech in noise, and what they cost, ours and others'; the same"
 	@echo "make bench-stages what each stage of the media path costs by itself, one call's and a thousand's engines"
 	@echo "make bench-load  what the server carries, thousands of calls beside a bare loop, and a soak; fails as bench-dsp does"
 
@@ -38,6 +39,11 @@ bench-dsp: setup
 bench-jitter: setup
 	@benches/setup.sh pesq
 	$(CARGO) bench --locked --bench jitter
+
+# On one core; some minutes. Rewrites the figures and the plots of docs/vad.md.
+bench-vad: setup
+	@benches/setup.sh speech
+	$(CARGO) bench --locked --bench vad --features bench-peers
 
 # On one core; a minute. What has changed since the last run here is told, too.
 bench-stages: setup

@@ -64,6 +64,17 @@ pub enum EventKind {
         /// `0` to `9`, `*`, `#`, `A` to `D`.
         digit: char,
     },
+    /// The caller began to speak; told once that is certain.
+    SpeechStarted {
+        /// When: since the call's start, as `media_ms`.
+        at_ms: u64,
+    },
+    /// The caller stopped; told once it has been quiet for long enough. Speech that the call's end
+    /// cuts off has none.
+    SpeechEnded {
+        /// When: since the call's start, as `media_ms`.
+        at_ms: u64,
+    },
     /// A mark was reached, or will not be: each is told once.
     Mark {
         /// The name given to the mark.

@@ -33,6 +33,7 @@ use crate::ari::{self, AriHandle, AriSession};
 use crate::call::EndReason;
 use crate::config::Config;
 use crate::processor::recorder::RecorderFactory;
+use crate::processor::vad::VadFactory;
 use crate::processor::{EchoFactory, PipelineError, Registry};
 use crate::runtime::recording::Recordings;
 use crate::runtime::{self, Clock, MediaHandle, Runtime};
@@ -94,7 +95,7 @@ struct RunningApi {
 impl Server {
     /// The processors that every server has: what pipelines of a [`Config`] may name, besides those
     /// that are added at [`Server::start`].
-    pub const PROCESSORS: [&str; 2] = ["echo", "recorder"];
+    pub const PROCESSORS: [&str; 3] = ["echo", "recorder", "vad"];
 
     /// Binds every socket and starts everything. An Asterisk that cannot be reached is no error:
     /// its session tries on.
@@ -249,6 +250,7 @@ fn registry(
     registry.add_processor("echo", Arc::new(EchoFactory::new(config.echo)));
     let recorder = RecorderFactory::new(Arc::new(recordings.clone()));
     registry.add_processor("recorder", Arc::new(recorder));
+    registry.add_processor("vad", Arc::new(VadFactory::new(config.vad.clone())));
     customise(&mut registry);
     for (name, processors) in &config.pipelines.named {
         registry.add_pipeline(name, processors)?;

@@ -13,7 +13,7 @@ use sidetone::media::ReturnFormat;
 use sidetone::runtime::Accept;
 use tempfile::TempDir;
 
-const PROCESSORS: [&str; 2] = ["echo", "recorder"];
+const PROCESSORS: [&str; 3] = ["echo", "recorder", "vad"];
 /// A block that is complete.
 const ASTERISK: &str = "[[asterisk]]\npassword = \"hunter2\"\n";
 

@@ -34,3 +34,5 @@ mod seeds;
 mod statistics;
 #[path = "engine/streams.rs"]
 mod streams;
+#[path = "engine/vad.rs"]
+mod vad;

@@ -36,6 +36,7 @@ use crate::ari::AsteriskSettings;
 use crate::media::MediaSettings;
 use crate::processor::EchoSettings;
 use crate::processor::recorder::RecorderSettings;
+use crate::processor::vad::VadSettings;
 use crate::runtime::RuntimeSettings;
 
 /// What a configuration is read from; the later is the stronger.
@@ -65,6 +66,8 @@ pub struct Config {
     pub echo: EchoSettings,
     /// `[recorder]`.
     pub recorder: RecorderSettings,
+    /// `[vad]`.
+    pub vad: VadSettings,
     /// `[pipelines]`.
     pub pipelines: Pipelines,
     /// `[api]`.
@@ -113,6 +116,7 @@ impl Config {
         let media = sections::media(jitter, playout, media, opus);
         let echo = sections::echo(root.section("echo"));
         let recorder = sections::recorder(root.section("recorder"));
+        let vad = sections::vad(root.section("vad"));
         let pipelines = sections::pipelines(root.section("pipelines"), processors);
         let api = sections::api(root.section("api"));
         let blocks = root.sections("asterisk");
@@ -121,7 +125,8 @@ impl Config {
         let asterisk = asterisk.collect();
         root.finish();
         let runtime = RuntimeSettings { shards, max_lateness, rtp, audiosocket };
-        let config = Self { server, log, runtime, media, echo, recorder, pipelines, api, asterisk };
+        let config =
+            Self { server, log, runtime, media, echo, recorder, vad, pipelines, api, asterisk };
         check::consistency(&config, findings);
         config
     }

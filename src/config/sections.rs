@@ -13,9 +13,11 @@ use super::tree::shown;
 use crate::api::ApiSettings;
 use crate::audio::{MediaFormat, SampleRate};
 use crate::dsp::opus;
+use crate::dsp::vad::DetectorKind;
 use crate::media::{MediaSettings, OpusSettings, ReturnFormat, SilencePolicy};
 use crate::processor::EchoSettings;
 use crate::processor::recorder::RecorderSettings;
+use crate::processor::vad::VadSettings;
 use crate::runtime::{Accept, AudioSocketSettings, RtpSettings, RuntimeSettings};
 
 const ACCEPT: [(&str, Accept); 2] = [("registered", Accept::Registered), ("any", Accept::Any)];
@@ -173,6 +175,31 @@ pub(super) fn recorder(mut section: Section<'_>) -> RecorderSettings {
             .unwrap_or(default.directory),
         flush_every: section.millis("flush_ms", default.flush_every, 50..=700),
         queue: section.millis("queue_ms", default.queue, 1_000..=120_000),
+    };
+    section.finish();
+    settings
+}
+
+/// `[vad]`.
+pub(super) fn vad(mut section: Section<'_>) -> VadSettings {
+    let default = VadSettings::default();
+    let settings = VadSettings {
+        detector: section.word("detector", default.detector, &DetectorKind::WORDS),
+        threshold_percent: section.integer("threshold_percent", default.threshold_percent, 16..=99),
+        min_speech: section.millis("min_speech_ms", default.min_speech, 10..=2_000),
+        min_silence: section.millis("min_silence_ms", default.min_silence, 50..=10_000),
+        playing_threshold_percent: section.integer(
+            "playing_threshold_percent",
+            default.playing_threshold_percent,
+            16..=99,
+        ),
+        playing_min_speech: section.millis(
+            "playing_min_speech_ms",
+            default.playing_min_speech,
+            10..=5_000,
+        ),
+        playing_echo_db: section.integer("playing_echo_db", default.playing_echo_db, 0..=90),
+        playing_tail: section.millis("playing_tail_ms", default.playing_tail, 0..=5_000),
     };
     section.finish();
     settings

@@ -6,7 +6,7 @@ use super::{Config, tree};
 use crate::ari::AsteriskSettings;
 use crate::runtime::Secret;
 
-const PROCESSORS: [&str; 2] = ["echo", "recorder"];
+const PROCESSORS: [&str; 3] = ["echo", "recorder", "vad"];
 const COMMENTED: &str = include_str!("../../docker/sidetone.toml");
 
 fn read(text: &str) -> (Config, Findings) {

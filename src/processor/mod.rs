@@ -12,6 +12,7 @@ pub mod recorder;
 mod resampled;
 mod setup;
 mod waker;
+pub mod vad;
 
 use std::time::Duration;
 

@@ -51,12 +51,18 @@ fn block<L: Lanes, const WIDTH: usize, const VECTORS: usize, const COLUMNS: usiz
     inputs: [&[f32]; VECTORS],
     outputs: &mut [[f32; COLUMNS]],
 ) {
-    let inputs = inputs.map(|input| &input[..matrix.0.len()]);
-    let places: [usize; WIDTH] = std::array::from_fn(|n| column + n * L::COUNT);
-    let mut sums: [[L; WIDTH]; VECTORS] =
-        std::array::from_fn(|vector| places.map(|place| L::load(&outputs[vector][place..])));
-    for (row, weights) in matrix.0.iter().enumerate() {
-        let weights = places.map(|place| L::load(&weights[place..]));
+    // Loops, for a closure is compiled without the instructions that its function may use.
+    let mut sums = [[L::splat(0.0); WIDTH]; VECTORS];
+    for (sums, output) in sums.iter_mut().zip(&*outputs) {
+        for (n, sum) in sums.iter_mut().enumerate() {
+            *sum = L::load(&output[column + n * L::COUNT..]);
+        }
+    }
+    for (row, from) in matrix.0.iter().enumerate() {
+        let mut weights = [L::splat(0.0); WIDTH];
+        for (n, weight) in weights.iter_mut().enumerate() {
+            *weight = L::load(&from[column + n * L::COUNT..]);
+        }
         for (sums, input) in sums.iter_mut().zip(inputs) {
             let input = L::splat(input[row]);
             for (sum, weight) in sums.iter_mut().zip(weights) {
@@ -65,8 +71,8 @@ fn block<L: Lanes, const WIDTH: usize, const VECTORS: usize, const COLUMNS: usiz
         }
     }
     for (sums, output) in sums.iter().zip(outputs) {
-        for (sum, place) in sums.iter().zip(places) {
-            sum.store(&mut output[place..]);
+        for (n, sum) in sums.iter().enumerate() {
+            sum.store(&mut output[column + n * L::COUNT..]);
         }
     }
 }

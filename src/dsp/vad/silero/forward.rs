@@ -56,13 +56,12 @@ impl Forward<'_> {
         let features = features::<L>(model, &spectra::<L>(model, &samples(state, frame)));
 
         let input = [features, state.hidden];
-        let gates = model.gates.each_ref().map(|gate| {
-            let mut sums = [gate.bias];
-            add_products::<L, 1, WIDTH>(gate.matrix, [input.as_flattened()], &mut sums);
-            let [sums] = sums;
-            sums
-        });
-        let [input, forget, cell, output] = &gates;
+        let mut gates = [[[0.0; WIDTH]]; 4];
+        for (sums, gate) in gates.iter_mut().zip(&model.gates) {
+            *sums = [gate.bias];
+            add_products::<L, 1, WIDTH>(gate.matrix, [input.as_flattened()], sums);
+        }
+        let [[input], [forget], [cell], [output]] = &gates;
         for n in 0..WIDTH {
             state.cell[n] = sigmoid(forget[n]) * state.cell[n] + sigmoid(input[n]) * tanh(cell[n]);
             state.hidden[n] = sigmoid(output[n]) * tanh(state.cell[n]);

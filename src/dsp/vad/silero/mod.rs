@@ -18,7 +18,7 @@ use crate::audio::SampleRate;
 use crate::dsp::simd::Level;
 
 /// Samples of a frame: 32 ms.
-const FRAME: usize = 256;
+pub(super) const FRAME: usize = 256;
 /// Samples before a frame that are looked at with it.
 const CONTEXT: usize = 32;
 /// Values in each half of the memory, and channels of the widest layers.
@@ -29,7 +29,7 @@ const HALF: usize = 64;
 const BINS: usize = HALF + 1;
 const PADDED_BINS: usize = 80;
 
-/// Tells speech by a neural network with a memory of its own. Does not allocate; about 1 KiB.
+/// Tells speech by a neural network with a memory of its own, about 1 KiB.
 #[derive(Clone, Debug)]
 pub struct Silero {
     model: &'static Model,

@@ -1,14 +1,10 @@
-use std::fs;
-use std::path::Path;
-
 use super::*;
 use crate::dsp::random::Random;
+use crate::dsp::vad::tests::speech;
 
 /// Signals of `fixtures/vad/export.py`, in its order.
 fn signals() -> [Vec<i16>; 5] {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/speech-8k.wav");
-    let mut speech: Vec<i16> =
-        hound::WavReader::open(path).unwrap().into_samples().map(Result::unwrap).collect();
+    let mut speech = speech();
     speech.truncate(speech.len() / FRAME * FRAME);
     let mut random = Random(1);
     let noise: Vec<i32> = speech.iter().map(|_| (random.bits() >> 48) as i32 - 32_768).collect();
@@ -25,8 +21,7 @@ fn signals() -> [Vec<i16>; 5] {
 
 /// What onnxruntime made of them: a probability for each frame, and the memory after the last.
 fn vectors() -> (Vec<f32>, Vec<f32>) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/vad/vectors.f32");
-    let bytes = fs::read(path).unwrap();
+    let bytes = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/vad/vectors.f32"));
     let mut values: Vec<f32> =
         bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
     let memory = values.split_off(values.len() - 2 * WIDTH);

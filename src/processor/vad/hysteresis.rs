@@ -1,0 +1,193 @@
+//! Scores in, beginnings and ends of speech out.
+
+/// How long speech that is not told yet may be interrupted: two frames of the slowest detector.
+const INTERRUPTION_MS: u64 = 64;
+
+/// How much lower than its threshold a score may be for speech to go on.
+const RELEASE: f32 = 0.15;
+
+/// What counts as speech at the moment.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) struct Bounds {
+    pub(super) threshold: f32,
+    /// Samples.
+    pub(super) min_speech: u64,
+}
+
+/// A piece of the call, and how likely it is speech.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) struct Piece {
+    /// Places in the call, in samples.
+    pub(super) begin: u64,
+    pub(super) end: u64,
+    pub(super) score: f32,
+    /// Made up for audio that is missing: no speech begins with it.
+    pub(super) is_made_up: bool,
+}
+
+/// What a piece of the call changes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Change {
+    /// The first piece that may be speech; told or taken back later.
+    Rises,
+    /// It was speech.
+    Speaks,
+    /// The first piece that may be none any more, with its place; told or taken back later.
+    Falls(u64),
+    /// It was none any more.
+    Ends,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    Silent,
+    /// Samples that are speech, and the end of the last of them.
+    Rising {
+        speech: u64,
+        end: u64,
+    },
+    Speaking,
+    /// Since when not.
+    Falling {
+        since: u64,
+    },
+}
+
+/// Who speaks and who does not, with a memory against a single score.
+#[derive(Clone, Debug)]
+pub(super) struct Hysteresis {
+    state: State,
+    min_silence: u64,
+    interruption: u64,
+}
+
+impl Hysteresis {
+    /// `per_ms` samples are a millisecond.
+    pub(super) fn new(min_silence: u64, per_ms: u64) -> Self {
+        Self { state: State::Silent, min_silence, interruption: INTERRUPTION_MS * per_ms }
+    }
+
+    /// Whether speech has been told whose end has not.
+    pub(super) fn is_speaking(&self) -> bool {
+        matches!(self.state, State::Speaking | State::Falling { .. })
+    }
+
+    /// Takes the next piece of the call; tells each change, in their order.
+    ///
+    /// A piece may lie before the one before it, where audio comes very late.
+    pub(super) fn push(&mut self, piece: Piece, bounds: Bounds, mut tell: impl FnMut(Change)) {
+        let Piece { begin, end, score, is_made_up } = piece;
+        let is_speech = score >= bounds.threshold && !is_made_up;
+        let goes_on = score >= bounds.threshold - RELEASE;
+        if self.state == State::Silent && is_speech {
+            tell(Change::Rises);
+            self.state = State::Rising { speech: 0, end: begin };
+        }
+        match &mut self.state {
+            State::Silent => {}
+            State::Rising { speech, end: last } => {
+                if is_speech {
+                    *speech += end - begin;
+                    *last = end;
+                    if *speech >= bounds.min_speech {
+                        tell(Change::Speaks);
+                        self.state = State::Speaking;
+                    }
+                } else if end.saturating_sub(*last) > self.interruption {
+                    self.state = State::Silent;
+                }
+            }
+            State::Speaking => {
+                if !goes_on {
+                    tell(Change::Falls(begin));
+                    self.fall(begin, end, tell);
+                }
+            }
+            State::Falling { since } => {
+                let since = *since;
+                if score >= bounds.threshold {
+                    self.state = State::Speaking;
+                } else {
+                    self.fall(since, end, tell);
+                }
+            }
+        }
+    }
+
+    fn fall(&mut self, since: u64, now: u64, mut tell: impl FnMut(Change)) {
+        self.state = State::Falling { since };
+        if now.saturating_sub(since) >= self.min_silence {
+            tell(Change::Ends);
+            self.state = State::Silent;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOUNDS: Bounds = Bounds { threshold: 0.5, min_speech: 60 };
+
+    /// What is told of pieces of 20 samples, with the number of the piece. A millisecond is a
+    /// sample, an interruption so three pieces.
+    fn told(scores: &[f32], min_silence: u64) -> Vec<(usize, Change)> {
+        let mut hysteresis = Hysteresis::new(min_silence, 1);
+        let mut told = Vec::new();
+        for (n, &score) in scores.iter().enumerate() {
+            let begin = 20 * n as u64;
+            let piece = Piece { begin, end: begin + 20, score, is_made_up: false };
+            hysteresis.push(piece, BOUNDS, |change| told.push((n, change)));
+        }
+        told
+    }
+
+    #[test]
+    fn speech_is_told_when_there_was_enough_and_its_end_when_it_was_quiet_for_long() {
+        let scores = [0.1, 0.6, 0.9, 0.9, 0.9, 0.2, 0.1, 0.1, 0.1];
+        assert_eq!(
+            told(&scores, 60),
+            [(1, Change::Rises), (3, Change::Speaks), (5, Change::Falls(100)), (7, Change::Ends),]
+        );
+    }
+
+    #[test]
+    fn what_is_too_short_is_not_told() {
+        assert_eq!(told(&[0.9, 0.9, 0.1, 0.1, 0.1, 0.1, 0.1], 60), [(0, Change::Rises)]);
+        // Again and again, with pauses that are no interruptions any more.
+        let bursts: Vec<f32> = [0.9, 0.9, 0.1, 0.1, 0.1, 0.1].repeat(10);
+        assert!(!told(&bursts, 60).iter().any(|(_, change)| *change == Change::Speaks));
+    }
+
+    #[test]
+    fn an_interruption_does_not_begin_the_count_anew() {
+        assert_eq!(told(&[0.9, 0.9, 0.1, 0.1, 0.9], 60), [(0, Change::Rises), (4, Change::Speaks)]);
+    }
+
+    #[test]
+    fn scores_a_little_lower_keep_speech_up_but_do_not_bring_it_back() {
+        assert_eq!(told(&[0.9, 0.9, 0.9, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4], 60).len(), 2);
+        let scores = [0.9, 0.9, 0.9, 0.1, 0.4, 0.4, 0.4];
+        assert_eq!(told(&scores, 60).last(), Some(&(5, Change::Ends)));
+        // A pause that was too short for an end.
+        let scores = [0.9, 0.9, 0.9, 0.1, 0.1, 0.9, 0.1, 0.1, 0.9];
+        assert!(!told(&scores, 60).iter().any(|(_, change)| *change == Change::Ends));
+    }
+
+    #[test]
+    fn made_up_audio_keeps_speech_up_but_begins_none() {
+        let mut hysteresis = Hysteresis::new(60, 1);
+        let mut told = Vec::new();
+        for n in 0..10 {
+            let piece = Piece { begin: 20 * n, end: 20 * n + 20, score: 0.9, is_made_up: true };
+            hysteresis.push(piece, BOUNDS, |change| told.push(change));
+        }
+        assert_eq!(told, []);
+        for n in 10..20 {
+            let is_made_up = n >= 15;
+            let piece = Piece { begin: 20 * n, end: 20 * n + 20, score: 0.9, is_made_up };
+            hysteresis.push(piece, BOUNDS, |change| told.push(change));
+        }
+        assert_eq!(told, [Change::Rises, Change::Speaks]);
+    }
+}
