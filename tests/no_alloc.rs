@@ -22,9 +22,12 @@ use sidetone::audio::{MediaFormat, SampleRate};
 use sidetone::call::{EndReason, Transport};
 use sidetone::dsp::codec::Decoder;
 use sidetone::dsp::opus;
+use sidetone::dsp::vad::DetectorKind;
 use sidetone::engine::{Command, Engine, Input, Output};
+use sidetone::event::EventKind;
 use sidetone::media::{MediaSettings, ReturnFormat};
 use sidetone::processor::recorder::{RecorderFactory, RecorderSettings};
+use sidetone::processor::vad::{VadFactory, VadSettings};
 use sidetone::processor::{EchoFactory, EchoSettings, Pipeline, ProcessorFactory};
 use sidetone::runtime::Clock;
 use sidetone::runtime::recording::Recordings;
@@ -74,6 +77,8 @@ struct Drive {
     wake: Option<std::time::Instant>,
     transmitted: u64,
     audible: u64,
+    /// Begins and ends of speech that were told.
+    edges: u64,
     listener: Listener,
 }
 
@@ -113,6 +118,7 @@ impl Drive {
             wake: None,
             transmitted: 0,
             audible: 0,
+            edges: 0,
             listener: Listener::Rtp(decoder, Vec::new()),
         };
         drive.input(Duration::ZERO, Input::Command(Command::SetPeer(peer())));
@@ -129,6 +135,7 @@ impl Drive {
             wake: Some(epoch.instant),
             transmitted: 0,
             audible: 0,
+            edges: 0,
             listener: Listener::AudioSocket,
         }
     }
@@ -149,7 +156,13 @@ impl Drive {
                     self.transmitted += 1;
                     self.audible += u64::from(self.listener.hears(bytes));
                 }
-                Output::Event(_) => {}
+                Output::Event(event) => {
+                    let is_edge = matches!(
+                        event.kind,
+                        EventKind::SpeechStarted { .. } | EventKind::SpeechEnded { .. }
+                    );
+                    self.edges += u64::from(is_edge);
+                }
                 Output::Wait(wake) => {
                     self.wake = wake;
                     return;
@@ -214,6 +227,47 @@ fn count_rtp(format: MediaFormat, return_format: ReturnFormat, path: Path) -> u6
     let is_beyond = path.reorder > 0.0 && path.reorder_by > MediaSettings::default().jitter_max;
     assert_eq!(stats.packets_late > 0, is_beyond, "{} packets late", stats.packets_late);
     count
+}
+
+/// A minute of two sentences over and over to a bot that repeats them: what it allocates to hear when
+/// somebody speaks. Before that all is heard that comes in the minute: sentences take 6 s, losses
+/// come every 1.4 s, so that both together begin anew after 42 s.
+fn count_edges(format: MediaFormat, detector: DetectorKind) -> u64 {
+    let rate = MediaSettings::default().rate_of(format);
+    let ticks = u64::from(format.clock_rate().hz()) / 50;
+    let mut spoken = speech(rate, 60.0);
+    spoken.resize(rate.samples_in(ms(6_000)) as usize, 0);
+    let payloads = speech::payloads(format, rate, &opus::Settings::default(), &spoken);
+    let mut sender = Sender::new(format);
+    let packets: Vec<_> = (0..5_200)
+        .map(|n| (ms(20 * n as u64), sender.carry(&payloads[n % payloads.len()], ticks)))
+        // Some are lost.
+        .filter(|(at, _)| at.as_millis() % 1_400 != 0)
+        .collect();
+    let settings = VadSettings { detector, ..VadSettings::default() };
+    let echo = Arc::new(EchoFactory::new(EchoSettings::default()));
+    let chain = pipeline(vec![Arc::new(VadFactory::new(settings)), echo]);
+    let mut drive = Drive::rtp(format, ReturnFormat::Auto, chain);
+    let mut feed = |packets: &[(Duration, Vec<u8>)]| {
+        for (at, bytes) in packets {
+            drive.input(*at, Input::Datagram { from: peer(), bytes });
+        }
+    };
+    let (warm_up, counted) = packets.split_at(2_200 * 69 / 70);
+    feed(warm_up);
+    let count = allocations(|| feed(counted));
+    assert!(drive.edges > 30, "{} edges", drive.edges);
+    count
+}
+
+#[test]
+fn a_minute_of_speech_told_from_silence_allocates_nothing() {
+    let wide = MediaFormat::Slin(SampleRate::HZ_16000);
+    for format in [MediaFormat::Ulaw, MediaFormat::Opus, wide] {
+        for (word, detector) in DetectorKind::WORDS {
+            assert_eq!(count_edges(format, detector), 0, "{word} of {format}");
+        }
+    }
 }
 
 /// Whether a format's codec has a memory: of those speech is sent, pauses included, of others noise.
