@@ -6,14 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sidetone::audio::{AudioFrame, MediaFormat, SampleRate};
-use sidetone::call::CallInfo;
 use sidetone::dsp::opus;
 use sidetone::dsp::random::Random;
 use sidetone::dsp::vad::DetectorKind;
 use sidetone::event::EventKind;
 use sidetone::media::MediaSettings;
 use sidetone::processor::vad::{VadFactory, VadSettings};
-use sidetone::processor::{Context, Processor, ProcessorFactory};
+use sidetone::processor::{Context, Processor, ProcessorFactory, Setup};
 
 use crate::driver::speech::{frame_samples, payloads, speech};
 use crate::driver::{Rig, Sender, ms};
@@ -112,7 +111,7 @@ fn edges(rig: &Rig) -> Edges {
 struct Bot(Vec<i16>);
 
 impl ProcessorFactory for Bot {
-    fn create(&self, _call: &CallInfo, _rate: SampleRate) -> Box<dyn Processor> {
+    fn create(&self, _setup: &Setup<'_>) -> Box<dyn Processor> {
         Box::new(Self(self.0.clone()))
     }
 }

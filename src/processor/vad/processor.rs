@@ -2,9 +2,8 @@ use std::fmt;
 
 use super::{Edge, Segmenter, VadSettings};
 use crate::audio::{AudioFrame, Position, SampleRate};
-use crate::call::CallInfo;
 use crate::event::EventKind;
-use crate::processor::{Context, Processor, ProcessorFactory};
+use crate::processor::{Context, Processor, ProcessorFactory, Setup};
 
 /// Makes processors that tell when the caller speaks.
 #[derive(Clone, Debug, Default)]
@@ -21,7 +20,8 @@ impl VadFactory {
 }
 
 impl ProcessorFactory for VadFactory {
-    fn create(&self, _call: &CallInfo, rate: SampleRate) -> Box<dyn Processor> {
+    fn create(&self, setup: &Setup<'_>) -> Box<dyn Processor> {
+        let rate = setup.rate;
         Box::new(Vad { segmenter: Segmenter::new(&self.settings, rate), rate })
     }
 }
