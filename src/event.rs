@@ -6,6 +6,7 @@
 //! `{"media_ms":1240,"wall_ms":1763689200123,"type":"mark","name":"greeting","played":true}`.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
@@ -13,6 +14,7 @@ use serde::{Serialize, Serializer};
 use crate::audio::MediaFormat;
 use crate::call::{CallId, EndReason, Transport};
 use crate::media::{CallStats, QueueLevel};
+use crate::processor::stt::Transcript;
 
 /// One event of one call.
 #[derive(Clone, Debug, Serialize)]
@@ -115,6 +117,25 @@ pub enum EventKind {
         path: PathBuf,
         /// Length of the recording.
         duration_ms: u64,
+    },
+    /// A recogniser heard something.
+    Transcript(Box<Transcript>),
+    /// A speech-to-text service of one's own sent something else than a result.
+    SttMessage {
+        /// The service, by its name in the configuration.
+        service: Arc<str>,
+        /// The object that it sent.
+        message: serde_json::Value,
+    },
+    /// Something is wrong with a speech-to-text service. Told once, until it is over; the call
+    /// itself goes on.
+    SttDegraded {
+        /// The service, by its name in the configuration.
+        service: Arc<str>,
+        /// What, in one word; the metrics count by it.
+        reason: &'static str,
+        /// What, in a sentence.
+        detail: String,
     },
     /// Nothing has come from the peer for a while.
     NoMedia {

@@ -33,9 +33,12 @@ use crate::ari::{self, AriHandle, AriSession};
 use crate::call::EndReason;
 use crate::config::Config;
 use crate::processor::recorder::RecorderFactory;
+use crate::processor::stt::TranscriberFactory;
 use crate::processor::vad::VadFactory;
 use crate::processor::{EchoFactory, PipelineError, Registry};
+use crate::runtime::link::TlsError;
 use crate::runtime::recording::Recordings;
+use crate::runtime::stt::SttService;
 use crate::runtime::{self, Clock, MediaHandle, Runtime};
 
 /// How often a server that is stopping looks whether calls are left.
@@ -58,6 +61,14 @@ pub enum ServerError {
     /// The thread that writes recordings could not be started.
     #[error("cannot start the recordings: {0}")]
     Recordings(#[source] io::Error),
+    /// The settings of a speech-to-text service cannot be used.
+    #[error("stt.{name}: {source}")]
+    Stt {
+        /// Its name.
+        name: String,
+        /// Why not.
+        source: TlsError,
+    },
     /// A pipeline names a processor that is not there.
     #[error(transparent)]
     Pipeline(#[from] PipelineError),
@@ -79,6 +90,7 @@ pub enum ServerError {
 pub struct Server {
     runtime: Runtime,
     recordings: Recordings,
+    stt: Vec<SttService>,
     sessions: Vec<AriSession>,
     api: Option<RunningApi>,
     grace: Duration,
@@ -94,7 +106,7 @@ struct RunningApi {
 
 impl Server {
     /// The processors that every server has: what pipelines of a [`Config`] may name, besides those
-    /// that are added at [`Server::start`].
+    /// that are added at [`Server::start`], and the speech-to-text services of the [`Config`] itself.
     pub const PROCESSORS: [&str; 3] = ["echo", "recorder", "vad"];
 
     /// Binds every socket and starts everything. An Asterisk that cannot be reached is no error:
@@ -115,7 +127,8 @@ impl Server {
             .map_err(|source| ServerError::Api { address: config.api.bind, source })?;
         let recordings =
             Recordings::start(config.recorder.clone(), clock).map_err(ServerError::Recordings)?;
-        let registry = Arc::new(registry(config, &recordings, customise)?);
+        let stt = services(config, &recordings, clock)?;
+        let registry = Arc::new(registry(config, &recordings, &stt, customise)?);
         let runtime = Runtime::start(
             &config.runtime,
             &config.media,
@@ -125,7 +138,7 @@ impl Server {
         )
         .await?;
         let grace = config.server.grace;
-        let mut server = Self { runtime, recordings, sessions: Vec::new(), api: None, grace };
+        let mut server = Self { runtime, recordings, stt, sessions: Vec::new(), api: None, grace };
         if let Err(error) = server.connect(config, &registry) {
             server.grace = Duration::ZERO;
             server.stop().await;
@@ -150,7 +163,7 @@ impl Server {
     fn serve_api(&mut self, listener: TcpListener, address: SocketAddr) {
         let handles = self.asterisk().cloned().collect();
         let recordings = Arc::clone(self.recordings.metrics());
-        let api = Api::new(self.media().clone(), recordings, handles);
+        let api = Api::new(self.media().clone(), recordings, self.stt.clone(), handles);
         let (stop, stopped) = oneshot::channel();
         let shutdown = async {
             // Dropped or told: both mean the end.
@@ -158,6 +171,12 @@ impl Server {
         };
         let task = tokio::spawn(api.clone().serve(listener, shutdown));
         self.api = Some(RunningApi { api, address, stop, task });
+    }
+
+    /// The speech-to-text services, in the order of their names.
+    #[must_use]
+    pub fn stt(&self) -> &[SttService] {
+        &self.stt
     }
 
     /// The way to the calls.
@@ -205,7 +224,7 @@ impl Server {
     /// # Cancel safety
     /// As for [`Server::run_until`].
     pub async fn stop(self) {
-        let Self { runtime, recordings, sessions, api, grace } = self;
+        let Self { runtime, recordings, stt, sessions, api, grace } = self;
         let media = runtime.handle();
         info!(calls = media.call_count(), ?grace, "stopping");
         if let Some(running) = &api {
@@ -221,6 +240,8 @@ impl Server {
         };
         tokio::join!(controlled, others);
         runtime.stop().await;
+        // The last words of calls that have just ended.
+        join_all(stt.iter().map(SttService::finish)).await;
         if task::spawn_blocking(move || recordings.shutdown()).await.is_err() {
             error!("closing the recordings panicked");
         }
@@ -241,9 +262,23 @@ async fn until_no_call(media: &MediaHandle) {
     }
 }
 
+fn services(
+    config: &Config,
+    recordings: &Recordings,
+    clock: Clock,
+) -> Result<Vec<SttService>, ServerError> {
+    let services = config.stt.iter().map(|(name, settings)| {
+        let listeners = recordings.listeners().clone();
+        SttService::new(name, settings.clone(), listeners, clock)
+            .map_err(|source| ServerError::Stt { name: name.clone(), source })
+    });
+    services.collect()
+}
+
 fn registry(
     config: &Config,
     recordings: &Recordings,
+    stt: &[SttService],
     customise: impl FnOnce(&mut Registry),
 ) -> Result<Registry, PipelineError> {
     let mut registry = Registry::default();
@@ -251,6 +286,13 @@ fn registry(
     let recorder = RecorderFactory::new(Arc::new(recordings.clone()));
     registry.add_processor("recorder", Arc::new(recorder));
     registry.add_processor("vad", Arc::new(VadFactory::new(config.vad.clone())));
+    for service in stt {
+        let factory = Arc::new(TranscriberFactory::new(Arc::new(service.clone())));
+        registry.add_processor(&format!("stt.{}", service.name()), Arc::clone(&factory) as _);
+        if stt.len() == 1 {
+            registry.add_processor("stt", factory);
+        }
+    }
     customise(&mut registry);
     for (name, processors) in &config.pipelines.named {
         registry.add_pipeline(name, processors)?;

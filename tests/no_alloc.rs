@@ -15,9 +15,11 @@ mod steady;
 
 use std::path::Path as FilePath;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use sidetone::audio::{MediaFormat, SampleRate};
 use sidetone::call::{EndReason, Transport};
 use sidetone::dsp::codec::Decoder;
@@ -27,10 +29,12 @@ use sidetone::engine::{Command, Engine, Input, Output};
 use sidetone::event::EventKind;
 use sidetone::media::{MediaSettings, ReturnFormat};
 use sidetone::processor::recorder::{RecorderFactory, RecorderSettings};
+use sidetone::processor::stt::{Dialect, SessionSettings, TranscriberFactory};
 use sidetone::processor::vad::{VadFactory, VadSettings};
 use sidetone::processor::{EchoFactory, EchoSettings, Pipeline, ProcessorFactory};
-use sidetone::runtime::Clock;
 use sidetone::runtime::recording::Recordings;
+use sidetone::runtime::stt::{SttService, SttSettings};
+use sidetone::runtime::{Clock, Listeners};
 use sidetone::wire::audiosocket::encode_audio;
 use sidetone::wire::rtp;
 
@@ -386,4 +390,57 @@ fn a_call_that_is_really_recorded_allocates_nothing_either() {
     recordings.shutdown();
     let wav = hound::WavReader::open(&file).expect("the recording is readable");
     assert_eq!(wav.duration(), 12_000 * 8);
+}
+
+/// A service that takes everything and says nothing, and its URL.
+async fn deaf_service() -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+    let url = format!("ws://{}", listener.local_addr().expect("bound"));
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.expect("a connection");
+        let mut socket = tokio_tungstenite::accept_async(stream).await.expect("a WebSocket");
+        while let Some(Ok(_)) = socket.next().await {}
+    });
+    url
+}
+
+#[test]
+fn a_call_that_is_really_transcribed_allocates_nothing_either() {
+    let threads = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("threads can be started");
+    let service = threads.block_on(async {
+        let settings = SttSettings {
+            url: deaf_service().await,
+            session: SessionSettings { dialect: Dialect::Raw, ..SessionSettings::default() },
+            rate: Some(SampleRate::HZ_16000),
+            ..SttSettings::default()
+        };
+        SttService::new("test", settings, Listeners::default(), Clock::new()).expect("no files")
+    });
+    let transcriber = Arc::new(TranscriberFactory::new(Arc::new(service.clone())));
+    let format = MediaFormat::Ulaw;
+    let mut drive = Drive::rtp(format, ReturnFormat::Auto, with_echo(transcriber));
+    let mut sender = Sender::new(format);
+    // Half of the pieces that the service's task lays ready: it is waited for that often.
+    for round in 0..20_u64 {
+        let packets: Vec<_> =
+            (0..20).map(|n| (ms(400 * round + 20 * n), sender.packet())).collect();
+        let count = allocations(|| {
+            for (at, bytes) in &packets {
+                drive.input(*at, Input::Datagram { from: peer(), bytes });
+            }
+        });
+        assert!(round < 3 || count == 0, "{count} allocations in round {round}");
+        // 16 samples in a millisecond; one piece of 100 ms may be still to be filled.
+        let whole = (400 * (round + 1) - 100) * 16;
+        let deadline = Clock::new().now() + Duration::from_secs(60);
+        while service.metrics().sent_samples.load(Ordering::Relaxed) < whole {
+            assert!(Clock::new().now() < deadline, "round {round}: {:?}", service.metrics());
+            thread::park_timeout(Duration::from_millis(5));
+        }
+    }
+    assert_eq!(service.metrics().dropped_samples.load(Ordering::Relaxed), 0);
 }

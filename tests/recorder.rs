@@ -63,7 +63,7 @@ fn call(number: u128) -> CallInfo {
 /// Opens a recording of `call` whose events come to the receiver.
 fn open(recordings: &Recordings, call: &CallInfo) -> (Recorder, UnboundedReceiver<CallEvent>) {
     let (sender, receiver) = unbounded_channel();
-    let _registration = recordings.register(call.id, sender);
+    let _registration = recordings.listeners().register(call.id, sender);
     (Recorder::new(recordings.open(call, RATE), RATE), receiver)
 }
 

@@ -12,12 +12,14 @@ use prometheus_client::registry::Registry;
 
 use crate::ari::{AriCollector, AriHandle};
 use crate::runtime::recording::RecordingMetrics;
+use crate::runtime::stt::{SttCollector, SttService};
 use crate::runtime::{MediaCollector, MediaHandle};
 
 /// Every family of metrics that the process has.
 pub(super) fn registry(
     media: &MediaHandle,
     recordings: Arc<RecordingMetrics>,
+    stt: Vec<SttService>,
     asterisk: Vec<AriHandle>,
 ) -> Registry {
     let mut registry = Registry::default();
@@ -25,6 +27,7 @@ pub(super) fn registry(
     registry.register("sidetone_build", "The program", version);
     registry.register_collector(Box::new(MediaCollector(Arc::clone(media.metrics()))));
     registry.register_collector(Box::new(RecordingCollector(recordings)));
+    registry.register_collector(Box::new(SttCollector(stt)));
     registry.register_collector(Box::new(AriCollector(asterisk)));
     registry
 }

@@ -28,6 +28,7 @@ pub use self::settings::ApiSettings;
 use crate::ari::AriHandle;
 use crate::runtime::MediaHandle;
 use crate::runtime::recording::RecordingMetrics;
+use crate::runtime::stt::SttService;
 
 /// What the API shows and does. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -47,9 +48,10 @@ impl Api {
     pub fn new(
         media: MediaHandle,
         recordings: Arc<RecordingMetrics>,
+        stt: Vec<SttService>,
         asterisk: Vec<AriHandle>,
     ) -> Self {
-        let metrics = metrics::registry(&media, recordings, asterisk.clone());
+        let metrics = metrics::registry(&media, recordings, stt, asterisk.clone());
         Self(Arc::new(State { media, asterisk, metrics, stopping: AtomicBool::new(false) }))
     }
 

@@ -4,6 +4,10 @@ use std::net::IpAddr;
 pub(super) const URL: &str = "http://host:port or https://host:port, with or without a path, \
                               without user, password, query or fragment";
 
+/// What is allowed as the URL of a WebSocket.
+pub(super) const WEBSOCKET_URL: &str = "ws://host:port/path or wss://host:port/path, with or without a query, \
+     without user, password or fragment";
+
 /// A host name or an IP address that a peer could send to. Brackets around IPv6 are taken off.
 pub(super) fn host(text: &str) -> Option<String> {
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
@@ -31,17 +35,29 @@ pub(super) fn url(text: &str) -> Option<String> {
     let path_is_good = path.bytes().all(|byte| {
         byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b'.' | b'~' | b'%')
     });
-    let unbracketed_ipv6 = authority.contains(':')
-        && !authority.starts_with('[')
-        && authority.parse::<IpAddr>().is_ok();
-    let good = path_is_good && !unbracketed_ipv6 && host_and_optional_port(authority).is_some();
-    good.then(|| text.trim_end_matches('/').to_owned())
+    (path_is_good && is_authority(authority)).then(|| text.trim_end_matches('/').to_owned())
 }
 
-/// The host in a URL that [`url`] has taken.
+/// Whether a WebSocket can be asked for at this URL.
+pub(super) fn is_websocket_url(text: &str) -> bool {
+    let rest = text.strip_prefix("ws://").or_else(|| text.strip_prefix("wss://"));
+    let Some(rest) = rest else { return false };
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (authority, target) = rest.split_at(end);
+    let is_good = |byte: u8| byte.is_ascii_graphic() && !b"\"#<>\\^`{|}".contains(&byte);
+    target.bytes().all(is_good) && is_authority(authority)
+}
+
+/// A host, with or without a port, where IPv6 has its brackets.
+fn is_authority(text: &str) -> bool {
+    let bare_ipv6 = text.contains(':') && text.parse::<IpAddr>().is_ok();
+    !bare_ipv6 && host_and_optional_port(text).is_some()
+}
+
+/// The host in a URL that [`url`] or [`is_websocket_url`] has taken.
 pub(super) fn host_of_url(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = rest.split('/').next().unwrap_or(rest);
+    let authority = rest.split(['/', '?']).next().unwrap_or(rest);
     if let Some((address, _)) = authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         return address;
     }
@@ -115,5 +131,22 @@ mod tests {
         assert_eq!(url("http://a:1/pbx/").as_deref(), Some("http://a:1/pbx"));
         assert_eq!(host_of_url("http://[::1]:8088/x"), "::1");
         assert_eq!(host_of_url("https://a:8089"), "a");
+    }
+
+    #[test]
+    fn the_url_of_a_websocket_may_have_a_query() {
+        for good in [
+            "ws://a",
+            "wss://a.example:8089/v1/listen?model=x&language=en-GB",
+            "ws://[::1]:2700/",
+            "ws://127.0.0.1:2700?a=%20",
+        ] {
+            assert!(is_websocket_url(good), "{good}");
+        }
+        for bad in ["http://a", "ws://", "ws:///x", "ws://u:p@a", "ws://a/#b", "ws://a/ b", "a"] {
+            assert!(!is_websocket_url(bad), "{bad}");
+        }
+        assert_eq!(host_of_url("wss://a:1/x?y"), "a");
+        assert_eq!(host_of_url("ws://a?y"), "a");
     }
 }

@@ -1,27 +1,29 @@
 //! The `[[asterisk]]` blocks: one for each Asterisk that Sidetone serves.
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::address;
-use super::error::{Place, Problem};
+use super::error::Problem;
 use super::reader::Section;
+use super::secret::{SecretKeys, Variables, secret};
 use super::sections::{check_pipeline, is_name};
 use super::settings::Pipelines;
 use super::tree::shown;
 use crate::ari::{AsteriskSettings, OnEnd};
 use crate::audio::MediaFormat;
 use crate::call::Transport;
-use crate::runtime::Secret;
 
-/// A password file holds a password, not a film.
-const MAX_PASSWORD_BYTES: u64 = 4096;
-const PASSWORD_KEYS: [&str; 3] = ["password", "password_file", "password_env"];
-
-/// Environment variables by name, for `password_env`.
-pub(super) type Variables = BTreeMap<OsString, OsString>;
+const PASSWORD: SecretKeys = SecretKeys {
+    plain: "password",
+    file: "password_file",
+    variable: "password_env",
+    wanted: Some(
+        "one of password, password_file and password_env: \
+         the password of this user in Asterisk's ari.conf",
+    ),
+};
 
 /// Reads one block.
 pub(super) fn asterisk(
@@ -42,7 +44,7 @@ pub(super) fn asterisk(
                 .then(|| text.to_owned())
         })
         .unwrap_or(default.user);
-    let password = password(&mut section, variables);
+    let password = secret(&mut section, &PASSWORD, variables).unwrap_or_default();
     let app = section.parsed("app", name_words, self::name).unwrap_or(default.app);
     let media = section.word("media", default.media, &transports);
     let formats = MediaFormat::ALL.map(|format| (format.asterisk_name(), format));
@@ -57,16 +59,8 @@ pub(super) fn asterisk(
     if section.has("pipeline") {
         check_pipeline(&section.key("pipeline"), &section, &pipeline, &pipelines.named);
     }
-    let reconnect_min = section.millis("reconnect_min_ms", default.reconnect_min, 10..=60_000);
-    let reconnect_max = section.millis("reconnect_max_ms", default.reconnect_max, 10..=600_000);
-    if reconnect_max < reconnect_min {
-        let reason = format!(
-            "{} is below reconnect_min_ms, {}",
-            reconnect_max.as_millis(),
-            reconnect_min.as_millis()
-        );
-        section.report("reconnect_max_ms", Problem::Conflict { reason });
-    }
+    let (reconnect_min, reconnect_max) =
+        reconnect(&mut section, default.reconnect_min, default.reconnect_max);
     let settings = AsteriskSettings {
         name,
         url,
@@ -116,7 +110,23 @@ fn check_format(section: &Section<'_>, media: Transport, format: MediaFormat) {
     }
 }
 
-fn ca_file(section: &mut Section<'_>) -> Option<PathBuf> {
+/// The shortest and the longest pause before a connection is tried again.
+pub(super) fn reconnect(
+    section: &mut Section<'_>,
+    min: Duration,
+    max: Duration,
+) -> (Duration, Duration) {
+    let min = section.millis("reconnect_min_ms", min, 10..=60_000);
+    let max = section.millis("reconnect_max_ms", max, 10..=600_000);
+    if max < min {
+        let reason = format!("{} is below reconnect_min_ms, {}", max.as_millis(), min.as_millis());
+        section.report("reconnect_max_ms", Problem::Conflict { reason });
+    }
+    (min, max)
+}
+
+/// A file with certificates, looked into at once.
+pub(super) fn ca_file(section: &mut Section<'_>) -> Option<PathBuf> {
     let path = PathBuf::from(section.string("ca_file")?);
     let shown_path = path.display().to_string();
     match fs::read_to_string(&path) {
@@ -131,80 +141,4 @@ fn ca_file(section: &mut Section<'_>) -> Option<PathBuf> {
         Ok(_) => {}
     }
     Some(path)
-}
-
-/// The password, from the one of its three keys that is given.
-///
-/// Where several are given, those at the strongest place count, so that the environment can put a
-/// `password_file` in the place of the file's `password`.
-fn password(section: &mut Section<'_>, variables: &Variables) -> Secret {
-    let findings = section.findings();
-    let plain = section.secret("password");
-    let file = section.string("password_file");
-    let variable = section.string("password_env");
-    let strength = |key: &str| match findings.place(&section.key(key)) {
-        Place::Nowhere => 0,
-        Place::File { .. } => 1,
-        Place::Environment { .. } => 2,
-        Place::Flag { .. } => 3,
-    };
-    let strongest = PASSWORD_KEYS.map(strength).into_iter().max().unwrap_or(0);
-    let given: Vec<&str> =
-        PASSWORD_KEYS.into_iter().filter(|key| strength(key) == strongest).collect();
-    match given.as_slice() {
-        // What is no table at all has been reported.
-        _ if !section.is_table() => Secret::default(),
-        _ if strongest == 0 => {
-            let wanted = "one of password, password_file and password_env: \
-                          the password of this user in Asterisk's ari.conf"
-                .to_owned();
-            findings.report(
-                section.place().clone(),
-                section.key("password"),
-                Problem::Missing { wanted },
-            );
-            Secret::default()
-        }
-        ["password"] => Secret::new(plain.unwrap_or_default()),
-        ["password_file"] => from_file(section, file),
-        ["password_env"] => from_variable(section, variable, variables),
-        several => {
-            let reason = format!("only one may be given of {}", several.join(", "));
-            section.report(several[0], Problem::Conflict { reason });
-            Secret::default()
-        }
-    }
-}
-
-fn from_file(section: &Section<'_>, path: Option<String>) -> Secret {
-    let Some(path) = path else { return Secret::default() };
-    let refuse = |problem| {
-        section.report("password_file", problem);
-        Secret::default()
-    };
-    let too_long = fs::metadata(&path).is_ok_and(|meta| meta.len() > MAX_PASSWORD_BYTES);
-    if too_long {
-        let allowed = format!("a file of at most {MAX_PASSWORD_BYTES} bytes");
-        return refuse(Problem::not_allowed(shown(&path), allowed));
-    }
-    match fs::read_to_string(&path) {
-        Err(error) => refuse(Problem::Unreadable { path, reason: error.to_string() }),
-        Ok(text) => match text.trim_end_matches(['\r', '\n']) {
-            "" => refuse(Problem::not_allowed(shown(&path), "a file that is not empty")),
-            password => Secret::new(password.to_owned()),
-        },
-    }
-}
-
-fn from_variable(section: &Section<'_>, name: Option<String>, variables: &Variables) -> Secret {
-    let Some(name) = name else { return Secret::default() };
-    let value = variables.get(&OsString::from(&name)).and_then(|value| value.to_str());
-    match value {
-        Some(password) if !password.is_empty() => Secret::new(password.to_owned()),
-        _ => {
-            let allowed = "the name of an environment variable that is set and not empty";
-            section.report("password_env", Problem::not_allowed(shown(&name), allowed));
-            Secret::default()
-        }
-    }
 }

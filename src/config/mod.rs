@@ -13,14 +13,17 @@ mod check;
 mod error;
 mod overlay;
 mod reader;
+mod secret;
 mod sections;
 mod settings;
+mod stt;
 mod suggest;
 #[cfg(test)]
 mod tests;
 mod tree;
 mod warnings;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
@@ -38,6 +41,7 @@ use crate::processor::EchoSettings;
 use crate::processor::recorder::RecorderSettings;
 use crate::processor::vad::VadSettings;
 use crate::runtime::RuntimeSettings;
+use crate::runtime::stt::SttSettings;
 
 /// What a configuration is read from; the later is the stronger.
 #[derive(Clone, Debug, Default)]
@@ -45,7 +49,7 @@ pub struct Sources<'a> {
     /// The TOML file, if there is one.
     pub file: Option<&'a Path>,
     /// The environment. Variables that do not begin with `SIDETONE__` are only looked at where a
-    /// `password_env` names them.
+    /// `password_env` or a `token_env` names them.
     pub environment: Vec<(OsString, OsString)>,
     /// Values from the command line.
     pub flags: Vec<Override>,
@@ -68,6 +72,8 @@ pub struct Config {
     pub recorder: RecorderSettings,
     /// `[vad]`.
     pub vad: VadSettings,
+    /// The `[stt.NAME]` sections, by name.
+    pub stt: BTreeMap<String, SttSettings>,
     /// `[pipelines]`.
     pub pipelines: Pipelines,
     /// `[api]`.
@@ -79,7 +85,7 @@ pub struct Config {
 impl Config {
     /// Reads and checks a configuration. `processors` are the names that a pipeline may list.
     ///
-    /// Reads the file, and those that `password_file` and `ca_file` name; opens no socket.
+    /// Reads the file, and those that `password_file`, `token_file` and `ca_file` name; opens no socket.
     ///
     /// # Errors
     /// All that is wrong, at once; where a file is not TOML, only that.
@@ -101,7 +107,7 @@ impl Config {
 
     fn from_table(
         table: &Table,
-        variables: &asterisk::Variables,
+        variables: &secret::Variables,
         processors: &[&str],
         findings: &Findings,
     ) -> Self {
@@ -117,7 +123,9 @@ impl Config {
         let echo = sections::echo(root.section("echo"));
         let recorder = sections::recorder(root.section("recorder"));
         let vad = sections::vad(root.section("vad"));
-        let pipelines = sections::pipelines(root.section("pipelines"), processors);
+        let stt = stt::services(root.section("stt"), variables);
+        let processors = stt::processors(processors, &stt);
+        let pipelines = sections::pipelines(root.section("pipelines"), &processors);
         let api = sections::api(root.section("api"));
         let blocks = root.sections("asterisk");
         let asterisk =
@@ -125,8 +133,19 @@ impl Config {
         let asterisk = asterisk.collect();
         root.finish();
         let runtime = RuntimeSettings { shards, max_lateness, rtp, audiosocket };
-        let config =
-            Self { server, log, runtime, media, echo, recorder, vad, pipelines, api, asterisk };
+        let config = Self {
+            server,
+            log,
+            runtime,
+            media,
+            echo,
+            recorder,
+            vad,
+            stt,
+            pipelines,
+            api,
+            asterisk,
+        };
         check::consistency(&config, findings);
         config
     }

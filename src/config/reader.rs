@@ -211,6 +211,18 @@ impl<'a> Section<'a> {
         SampleRate::try_from(hz).unwrap_or(default)
     }
 
+    /// A sample rate in Hz, one of `allowed`, or 0 for that of whatever it is about.
+    pub(super) fn rate_or_own(
+        &mut self,
+        key: &'static str,
+        allowed: &[SampleRate],
+    ) -> Option<SampleRate> {
+        let words: Vec<String> = allowed.iter().map(|rate| rate.hz().to_string()).collect();
+        let words = format!("0 (the call's), {}", words.join(", "));
+        let is_allowed = |hz| hz == 0 || allowed.iter().any(|rate| rate.hz() == hz);
+        SampleRate::try_from(self.integer_where(key, 0, &words, is_allowed)).ok()
+    }
+
     /// A span given in milliseconds within `allowed`.
     pub(super) fn millis(
         &mut self,

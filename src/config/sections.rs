@@ -217,19 +217,12 @@ pub(super) fn api(mut section: Section<'_>) -> ApiSettings {
 }
 
 /// `[pipelines]`: the default's name, and a section for each pipeline.
-pub(super) fn pipelines(mut section: Section<'_>, processors: &[&str]) -> Pipelines {
+pub(super) fn pipelines(mut section: Section<'_>, processors: &[String]) -> Pipelines {
     let built_in = Pipelines::default();
     let default = section.string("default").unwrap_or(built_in.default);
     let mut named = built_in.named;
     for (name, mut pipeline) in section.named_sections() {
-        if !is_name(name) {
-            let place = pipeline.place().clone();
-            let problem = Problem::not_allowed(
-                format!("the name {}", shown(name)),
-                "1 to 64 letters, digits, `-` and `_`",
-            );
-            pipeline.findings().report(place, format!("pipelines.{name}"), problem);
-        }
+        check_name(&pipeline, "pipelines", name);
         match pipeline.strings("processors") {
             Some(list) => {
                 check_processors(&pipeline, &list, processors);
@@ -252,16 +245,16 @@ pub(super) fn pipelines(mut section: Section<'_>, processors: &[&str]) -> Pipeli
     Pipelines { default, named }
 }
 
-fn check_processors(pipeline: &Section<'_>, list: &[String], processors: &[&str]) {
+fn check_processors(pipeline: &Section<'_>, list: &[String], processors: &[String]) {
     if list.is_empty() {
         let problem = Problem::not_allowed("an empty list", "one processor or more");
         pipeline.report("processors", problem);
     }
     for (index, name) in list.iter().enumerate() {
-        if !processors.contains(&name.as_str()) {
+        if !processors.contains(name) {
             let problem = Problem::NotAllowed {
                 actual: format!("the processor {}", shown(name)),
-                suggestion: closest(name, processors.iter().copied()).map(str::to_owned),
+                suggestion: closest(name, processors.iter().map(String::as_str)).map(str::to_owned),
                 allowed: processors.join(", "),
             };
             pipeline.report("processors", problem);
@@ -287,6 +280,16 @@ pub(super) fn check_pipeline(
             allowed: names().collect::<Vec<_>>().join(", "),
         };
         section.findings().report_key(key, problem);
+    }
+}
+
+/// Reports a section of the user's naming whose name will not do.
+pub(super) fn check_name(section: &Section<'_>, above: &str, name: &str) {
+    if !is_name(name) {
+        let place = section.place().clone();
+        let actual = format!("the name {}", shown(name));
+        let problem = Problem::not_allowed(actual, "1 to 64 letters, digits, `-` and `_`");
+        section.findings().report(place, format!("{above}.{name}"), problem);
     }
 }
 

@@ -5,6 +5,7 @@ use super::reader::Findings;
 use super::{Config, tree};
 use crate::ari::AsteriskSettings;
 use crate::runtime::Secret;
+use crate::runtime::stt::SttSettings;
 
 const PROCESSORS: [&str; 3] = ["echo", "recorder", "vad"];
 const COMMENTED: &str = include_str!("../../docker/sidetone.toml");
@@ -50,7 +51,8 @@ fn the_commented_file_says_the_defaults_and_one_asterisk() {
     let errors = findings.into_errors();
     assert!(errors.is_empty(), "{errors:?}");
     let asterisk = AsteriskSettings { password: Secret::new("sidetone"), ..Default::default() };
-    assert_eq!(config, Config { asterisk: vec![asterisk], ..Config::default() });
+    let stt = BTreeMap::from([("vosk".to_owned(), SttSettings::default())]);
+    assert_eq!(config, Config { asterisk: vec![asterisk], stt, ..Config::default() });
 }
 
 #[test]

@@ -33,6 +33,18 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
             config.api.bind
         ));
     }
+    for (name, service) in &config.stt {
+        let host = host_of_url(&service.url);
+        let encrypted = service.url.starts_with("wss://");
+        if !encrypted && service.ca_file.is_some() {
+            warnings.push(format!("stt.{name}: ca_file is of no use with ws://"));
+        }
+        if !encrypted && !is_loopback(host) {
+            warnings.push(format!(
+                "stt.{name}: what callers say goes unencrypted to {host}; use wss://"
+            ));
+        }
+    }
     for block in &config.asterisk {
         of_block(config, block, &mut warnings);
     }
@@ -109,7 +121,17 @@ pub(super) fn most_open_files(config: &Config) -> u64 {
     let recorded = config.pipelines.named.values().flatten().any(|name| name == "recorder");
     let recordings = if recorded { rtp_calls.saturating_add(connections) } else { 0 };
     let recordings = recordings.min(MAX_OPEN);
+    // Every call that is transcribed has a connection for each of its services.
+    let services = config.pipelines.named.values().map(|processors| {
+        processors.iter().filter(|name| *name == "stt" || name.starts_with("stt.")).count()
+    });
+    let calls = rtp_calls.saturating_add(connections);
+    let transcribed = calls.saturating_mul(wide(services.max().unwrap_or(0)));
     // Each shard has a socket, and the three descriptors of its event loop.
     let shards = wide(shard_count(config.runtime.shards)).saturating_mul(4);
-    connections.saturating_add(recordings).saturating_add(shards).saturating_add(SPARE_FILES)
+    connections
+        .saturating_add(recordings)
+        .saturating_add(transcribed)
+        .saturating_add(shards)
+        .saturating_add(SPARE_FILES)
 }

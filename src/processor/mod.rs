@@ -11,8 +11,9 @@ mod pipeline;
 pub mod recorder;
 mod resampled;
 mod setup;
-mod waker;
+pub mod stt;
 pub mod vad;
+mod waker;
 
 use std::time::Duration;
 

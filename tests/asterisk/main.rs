@@ -10,6 +10,8 @@ mod asterisk;
 mod emulator;
 #[path = "../common/impairment.rs"]
 mod impairment;
+#[path = "../common/recogniser.rs"]
+mod recogniser;
 #[path = "../common/sidetone.rs"]
 mod server;
 #[path = "../common/steady.rs"]
@@ -28,3 +30,4 @@ mod outage;
 mod recording;
 mod relay;
 mod sip;
+mod stt;

@@ -277,7 +277,8 @@ impl Drop for Sidetone {
 }
 
 impl Recorded {
-    fn read(wav: &Path) -> Self {
+    /// Reads a recording and the JSON beside it.
+    pub fn read(wav: &Path) -> Self {
         let json = fs::read(wav.with_extension("json")).expect("a JSON file beside the WAV");
         let mut reader = hound::WavReader::open(wav).expect("a WAV file");
         let spec = reader.spec();

@@ -37,7 +37,8 @@ fn five_minutes_over_a_bad_network_are_recorded_in_their_place_with_all_that_arr
         let recordings = Recordings::start(settings, Clock::new()).unwrap();
         let (events, mut told) = unbounded_channel();
         let format = MediaFormat::Ulaw;
-        let registration = recordings.register(call(Transport::Rtp, Some(format)).id, events);
+        let registration =
+            recordings.listeners().register(call(Transport::Rtp, Some(format)).id, events);
         let recorder = RecorderFactory::new(Arc::new(recordings.clone()));
         let settings = MediaSettings::default();
         let mut rig = Rig::rtp_through(format, settings, vec![Arc::new(recorder)]);

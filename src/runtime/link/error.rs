@@ -1,6 +1,6 @@
 use thiserror::Error;
 use tokio_tungstenite::tungstenite::Error as Failure;
-use tokio_tungstenite::tungstenite::error::CapacityError;
+use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 
 use super::tls;
 
@@ -102,7 +102,11 @@ impl LinkError {
     /// What went wrong with a connection that was there, on which so long messages are read.
     pub(super) fn connected(failure: &Failure, limit: usize) -> Self {
         match failure {
-            Failure::ConnectionClosed | Failure::AlreadyClosed => Self::Closed { code: None },
+            Failure::ConnectionClosed
+            | Failure::AlreadyClosed
+            | Failure::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
+                Self::Closed { code: None }
+            }
             Failure::Capacity(CapacityError::MessageTooLong { .. }) => Self::TooLong { limit },
             Failure::Io(error) => Self::Broken { reason: error.to_string() },
             Failure::Tls(error) => Self::Broken { reason: error.to_string() },

@@ -224,10 +224,7 @@ async fn a_peer_that_closes_tells_why_or_does_not() {
     let settings = peer(|stream| async move { drop(accept(stream).await) }).await;
     let link = connect(&settings).await.expect("a peer");
     let error = end(link).await;
-    let lost = matches!(
-        error,
-        LinkError::Closed { code: None } | LinkError::Protocol { .. } | LinkError::Broken { .. }
-    );
+    let lost = matches!(error, LinkError::Closed { code: None } | LinkError::Broken { .. });
     assert!(lost, "{error:?}");
 }
 

@@ -33,7 +33,6 @@ mod sidecar;
 mod wav;
 mod writer;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::sync::atomic::Ordering;
@@ -49,10 +48,10 @@ use pipe::{Pipe, PipeSink};
 use writer::{Message, Writer};
 
 use crate::audio::SampleRate;
-use crate::call::{CallId, CallInfo};
+use crate::call::CallInfo;
 use crate::processor::recorder::{OpenRecording, RecorderSettings, RecordingSink};
-use crate::runtime::EventSink;
 use crate::runtime::clock::Clock;
+use crate::runtime::listeners::Listeners;
 
 /// Most recordings under way at once; each holds one file open. Further calls go unrecorded.
 pub const MAX_OPEN: u64 = 16_384;
@@ -70,7 +69,7 @@ struct Inner {
     settings: Arc<RecorderSettings>,
     clock: Clock,
     metrics: Arc<RecordingMetrics>,
-    events: Mutex<HashMap<CallId, EventSink>>,
+    listeners: Listeners,
     writer: Sender<Message>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -94,20 +93,17 @@ impl Recordings {
                 settings,
                 clock,
                 metrics,
-                events: Mutex::default(),
+                listeners: Listeners::default(),
                 writer: sender,
                 thread: Mutex::new(Some(thread)),
             }),
         })
     }
 
-    /// Makes events of recordings opened for `call` go to `events`, as long as the guard lives.
-    ///
-    /// Hold it while the call's chain is built: a recording keeps the sink it has found.
-    #[must_use = "the registration ends when the guard is dropped"]
-    pub fn register(&self, call: CallId, events: EventSink) -> Registration {
-        lock(&self.inner.events).insert(call, events);
-        Registration { inner: Arc::clone(&self.inner), call }
+    /// Where events of recordings go, by call.
+    #[must_use]
+    pub fn listeners(&self) -> &Listeners {
+        &self.inner.listeners
     }
 
     /// What was counted, over all recordings.
@@ -134,10 +130,10 @@ impl Recordings {
 
 impl OpenRecording for Recordings {
     fn open(&self, call: &CallInfo, rate: SampleRate) -> Box<dyn RecordingSink> {
-        let Inner { settings, metrics, events, writer, .. } = &*self.inner;
+        let Inner { settings, metrics, listeners, writer, .. } = &*self.inner;
         let clock = self.inner.clock;
         let pipe = Arc::new(Pipe::new(rate, settings.queue));
-        let events = lock(events).get(&call.id).cloned();
+        let events = listeners.of(call.id);
         let active = Active::new(
             Arc::clone(settings),
             Arc::clone(&pipe),
@@ -164,25 +160,6 @@ impl fmt::Debug for Recordings {
             .field("settings", &self.inner.settings)
             .field("metrics", &self.inner.metrics)
             .finish_non_exhaustive()
-    }
-}
-
-/// Keeps a call's event sink known to [`Recordings`].
-#[must_use = "the registration ends when the guard is dropped"]
-pub struct Registration {
-    inner: Arc<Inner>,
-    call: CallId,
-}
-
-impl Drop for Registration {
-    fn drop(&mut self) {
-        lock(&self.inner.events).remove(&self.call);
-    }
-}
-
-impl fmt::Debug for Registration {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Registration").field(&self.call).finish()
     }
 }
 

@@ -21,8 +21,8 @@ use crate::media::Rejected;
 use crate::runtime::demultiplexer::Demultiplexer;
 use crate::runtime::directory::EventSink;
 use crate::runtime::lateness::Lateness;
+use crate::runtime::listeners::Registration;
 use crate::runtime::metrics::Totals;
-use crate::runtime::recording::Registration;
 use crate::runtime::timers::{Key, Timers};
 use crate::runtime::udp::{Datagram, ReceiveBatch, SendBatch};
 

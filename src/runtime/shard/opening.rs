@@ -15,7 +15,7 @@ use crate::engine::{Command, Engine, Epoch, Input};
 use crate::media::{PacketizerSeed, Rejected};
 use crate::processor::Waker;
 use crate::runtime::directory::{CallSpec, EventSink};
-use crate::runtime::recording::Registration;
+use crate::runtime::listeners::Registration;
 use crate::runtime::settings::Accept;
 use crate::runtime::timers::Key;
 use crate::wire::{RtpPacket, RtpTs, Seq, Ssrc};
@@ -80,10 +80,10 @@ impl Calls {
         }
     }
 
-    /// Lets recordings of a call tell their events where the call tells its own.
+    /// Lets recordings and services of a call tell their events where the call tells its own.
     fn register(&self, spec: &CallSpec) -> Option<Registration> {
         let events = spec.events.clone()?;
-        Some(self.parts.recordings.register(spec.info.id, events))
+        Some(self.parts.recordings.listeners().register(spec.info.id, events))
     }
 
     fn insert(

@@ -28,6 +28,11 @@ pub(super) fn tell(call: CallId, event: Event, events: Option<&EventSink>) {
         EventKind::NoMedia { silent_ms } => {
             info!(call.id = %call, silent_ms, "nothing comes from the peer");
         }
+        EventKind::Transcript(heard) => {
+            // What callers say is nobody's business who reads logs.
+            debug!(call.id = %call, heard.is_final, words = heard.words.len(), "transcript");
+        }
+        EventKind::SttMessage { service, .. } => debug!(call.id = %call, %service, "message"),
         kind => debug!(call.id = %call, ?kind, "event"),
     }
     if let Some(events) = events {

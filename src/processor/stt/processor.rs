@@ -1,0 +1,270 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Piece, Speech};
+use crate::audio::{AudioFrame, Position, SampleRate};
+use crate::call::CallInfo;
+use crate::event::EventKind;
+use crate::processor::{Context, End, Processor, ProcessorFactory, Setup};
+
+/// Opens lines to a service: what the transcriber needs of the half that owns sockets.
+pub trait OpenLine: Send + Sync {
+    /// The rate at which the service wants audio; `None`: the call's.
+    fn rate(&self) -> Option<SampleRate>;
+
+    /// How much audio a piece shall have, at `rate`.
+    fn chunk_samples(&self, rate: SampleRate) -> usize;
+
+    /// A line for the audio of one call, at `rate`. Must not block and does not fail: what is wrong
+    /// with the service is told through the line.
+    fn open(&self, setup: &Setup<'_>, rate: SampleRate) -> Box<dyn AudioLine>;
+}
+
+/// Takes one call's audio, gives what was heard in it. Never blocks. Dropped without
+/// [`AudioLine::close`], the call counts as given up: what was taken is not sent any more.
+pub trait AudioLine: Send {
+    /// An empty piece. Allocates only while the line has not had enough pieces before.
+    fn piece(&mut self) -> Piece;
+
+    /// Takes a filled piece; where the service is too slow, the oldest one of the call is dropped
+    /// and counted.
+    fn push(&mut self, piece: Piece);
+
+    /// What the service's side has to tell.
+    fn poll(&mut self) -> Option<EventKind>;
+
+    /// The call is over.
+    fn close(self: Box<Self>);
+}
+
+/// Makes a [`Transcriber`] per call.
+#[derive(Clone)]
+pub struct TranscriberFactory {
+    lines: Arc<dyn OpenLine>,
+}
+
+impl TranscriberFactory {
+    /// A factory whose transcribers speak with what `lines` opens.
+    #[must_use]
+    pub fn new(lines: Arc<dyn OpenLine>) -> Self {
+        Self { lines }
+    }
+}
+
+impl fmt::Debug for TranscriberFactory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TranscriberFactory").finish_non_exhaustive()
+    }
+}
+
+impl ProcessorFactory for TranscriberFactory {
+    fn create(&self, setup: &Setup<'_>) -> Box<dyn Processor> {
+        let rate = self.lines.rate().unwrap_or(setup.rate);
+        let chunk_samples = self.lines.chunk_samples(rate);
+        Box::new(Transcriber::new(self.lines.open(setup, rate), rate, chunk_samples))
+    }
+}
+
+/// Hands one call's audio to a service, and tells what that heard. Changes no sample, never blocks,
+/// and allocates only while its line does.
+pub struct Transcriber {
+    /// Taken by the end of the call.
+    line: Option<Box<dyn AudioLine>>,
+    rate: SampleRate,
+    chunk_samples: usize,
+    filling: Option<Piece>,
+    speech: Speech,
+}
+
+impl Transcriber {
+    /// A transcriber that hands audio of `rate` to `line`, in pieces of so many samples.
+    #[must_use]
+    pub fn new(line: Box<dyn AudioLine>, rate: SampleRate, chunk_samples: usize) -> Self {
+        Self { line: Some(line), rate, chunk_samples, filling: None, speech: Speech::Silent }
+    }
+
+    /// A detector says that the caller speaks, or has finished. What was heard before is handed on
+    /// with it at once.
+    fn set_speech(&mut self, speech: Speech) {
+        if speech == self.speech {
+            return;
+        }
+        self.speech = speech;
+        if self.filling.is_none() {
+            self.filling = self.line.as_mut().map(|line| {
+                let mut piece = line.piece();
+                piece.restart(Position::default());
+                piece
+            });
+        }
+        self.release();
+    }
+
+    fn release(&mut self) {
+        if let (Some(mut piece), Some(line)) = (self.filling.take(), &mut self.line) {
+            piece.speech = self.speech;
+            line.push(piece);
+        }
+    }
+}
+
+impl fmt::Debug for Transcriber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transcriber").field("open", &self.line.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl Processor for Transcriber {
+    fn wants(&self) -> Option<SampleRate> {
+        Some(self.rate)
+    }
+
+    fn uplink(&mut self, frame: &mut AudioFrame<'_>, _cx: &mut Context<'_>) {
+        let mut position = frame.position;
+        let mut samples = &*frame.samples;
+        while !samples.is_empty() {
+            if self.filling.as_ref().is_some_and(|piece| piece.end() != position) {
+                self.release();
+            }
+            let Some(line) = &mut self.line else { return };
+            let piece = self.filling.get_or_insert_with(|| {
+                let mut piece = line.piece();
+                piece.restart(position);
+                piece
+            });
+            let taken = samples.len().min(self.chunk_samples - piece.samples.len());
+            let (head, rest) = samples.split_at(taken);
+            piece.samples.extend_from_slice(head);
+            position = position.plus(taken);
+            samples = rest;
+            if piece.samples.len() == self.chunk_samples {
+                self.release();
+            }
+        }
+    }
+
+    fn event(&mut self, event: &EventKind, _cx: &mut Context<'_>) {
+        match event {
+            EventKind::SpeechStarted { at_ms } => {
+                let start = self.rate.samples_in(Duration::from_millis(*at_ms));
+                self.set_speech(Speech::Since(Position(start)));
+            }
+            EventKind::SpeechEnded { .. } => self.set_speech(Speech::Silent),
+            _ => {}
+        }
+    }
+
+    fn woken(&mut self, cx: &mut Context<'_>) {
+        let Some(line) = &mut self.line else { return };
+        while let Some(event) = line.poll() {
+            cx.emit(event);
+        }
+    }
+
+    fn finish(&mut self, _call: &CallInfo, _end: &End<'_>) {
+        self.release();
+        if let Some(line) = self.line.take() {
+            line.close();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Mutex, PoisonError};
+
+    use super::*;
+    use crate::audio::{Origin, Ptime};
+    use crate::media::Playout;
+
+    const RATE: SampleRate = SampleRate::HZ_8000;
+
+    #[derive(Default)]
+    struct Seen {
+        pieces: Vec<Piece>,
+        closed: bool,
+    }
+
+    struct Memory(Arc<Mutex<Seen>>);
+
+    impl AudioLine for Memory {
+        fn piece(&mut self) -> Piece {
+            Piece::new(RATE)
+        }
+
+        fn push(&mut self, piece: Piece) {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).pieces.push(piece);
+        }
+
+        fn poll(&mut self) -> Option<EventKind> {
+            None
+        }
+
+        fn close(self: Box<Self>) {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+        }
+    }
+
+    fn rig(chunk_samples: usize) -> (Transcriber, Arc<Mutex<Seen>>) {
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        (Transcriber::new(Box::new(Memory(Arc::clone(&seen))), RATE, chunk_samples), seen)
+    }
+
+    fn feed(transcriber: &mut Transcriber, start: u64, count: usize) {
+        let mut playout = Playout::new(RATE, Ptime::MS_20, Duration::from_secs(1));
+        let (position, mut samples) = (Position(start), vec![7; count]);
+        let mut cx = Context { now: position, playout: &mut playout, requests: &mut Vec::new() };
+        let (rate, origin) = (RATE, Origin::Real);
+        let mut frame = AudioFrame { samples: &mut samples, rate, position, origin };
+        transcriber.uplink(&mut frame, &mut cx);
+    }
+
+    fn tell(transcriber: &mut Transcriber, event: &EventKind) {
+        let mut playout = Playout::new(RATE, Ptime::MS_20, Duration::from_secs(1));
+        let now = Position::default();
+        let mut cx = Context { now, playout: &mut playout, requests: &mut Vec::new() };
+        transcriber.event(event, &mut cx);
+    }
+
+    fn places(seen: &Mutex<Seen>) -> Vec<(u64, usize)> {
+        let seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.pieces.iter().map(|piece| (piece.position.0, piece.samples.len())).collect()
+    }
+
+    #[test]
+    fn pieces_have_the_length_asked_for_however_frames_are_cut() {
+        for frame in [1, 80, 160, 333, 2_000] {
+            let (mut transcriber, seen) = rig(800);
+            for start in (0..4_000).step_by(frame) {
+                feed(&mut transcriber, start as u64, frame.min(4_000 - start));
+            }
+            let expected: Vec<_> = (0..5).map(|piece| (piece * 800, 800)).collect();
+            assert_eq!(places(&seen), expected, "frames of {frame}");
+        }
+    }
+
+    #[test]
+    fn a_gap_begins_a_piece_and_so_does_speech() {
+        let (mut transcriber, seen) = rig(800);
+        feed(&mut transcriber, 0, 160);
+        feed(&mut transcriber, 320, 160);
+        tell(&mut transcriber, &EventKind::SpeechStarted { at_ms: 50 });
+        tell(&mut transcriber, &EventKind::SpeechStarted { at_ms: 50 });
+        tell(&mut transcriber, &EventKind::PlaybackDone);
+        feed(&mut transcriber, 480, 160);
+        tell(&mut transcriber, &EventKind::SpeechEnded { at_ms: 70 });
+        tell(&mut transcriber, &EventKind::SpeechStarted { at_ms: 110 });
+        let seen = seen.lock().unwrap();
+        let told: Vec<_> =
+            seen.pieces.iter().map(|piece| (piece.samples.len(), piece.speech)).collect();
+        let since = Speech::Since(Position(400));
+        let expected = [
+            (160, Speech::Silent),
+            (160, since),
+            (160, Speech::Silent),
+            (0, Speech::Since(Position(880))),
+        ];
+        assert_eq!(told, expected);
+    }
+}

@@ -1,0 +1,135 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+use crossbeam_queue::ArrayQueue;
+use tokio::sync::Notify;
+
+use crate::audio::SampleRate;
+use crate::event::EventKind;
+use crate::processor::Waker;
+use crate::processor::stt::{AudioLine, Piece};
+use crate::runtime::lane::Lane;
+
+/// Pieces that lie ready to be filled: the task empties the lane as soon as one is in it.
+const SPARE_PIECES: usize = 8;
+
+/// Most pieces of one call that wait, whatever the configuration says.
+const MOST_PIECES: usize = 4_096;
+
+/// Events that wait for the call to take them.
+const MOST_EVENTS: usize = 64;
+
+const OPEN: u8 = 0;
+const CLOSED: u8 = 1;
+const ABANDONED: u8 = 2;
+
+/// What a transcriber and its task share. Neither ever waits for the other.
+pub(super) struct Line {
+    rate: SampleRate,
+    pieces: Lane<Piece>,
+    events: ArrayQueue<EventKind>,
+    /// Something has come for the task.
+    pub(super) ready: Notify,
+    waker: Waker,
+    dropped_samples: AtomicU64,
+    state: AtomicU8,
+}
+
+/// Whether the call goes on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum State {
+    Open,
+    /// The call is over, and all its audio is in the line.
+    Closed,
+    /// The call is gone without an end.
+    Abandoned,
+}
+
+impl Line {
+    /// A line that holds so many pieces of audio of `rate`.
+    pub(super) fn new(rate: SampleRate, pieces: usize, waker: Waker) -> Self {
+        Self {
+            rate,
+            pieces: Lane::new(pieces.clamp(4, MOST_PIECES), SPARE_PIECES),
+            events: ArrayQueue::new(MOST_EVENTS),
+            ready: Notify::new(),
+            waker,
+            dropped_samples: AtomicU64::new(0),
+            state: AtomicU8::new(OPEN),
+        }
+    }
+
+    /// Whether the call goes on. Looked at before the pieces: once it is over, the line holds the
+    /// last of them.
+    pub(super) fn state(&self) -> State {
+        match self.state.load(Ordering::Acquire) {
+            OPEN => State::Open,
+            CLOSED => State::Closed,
+            _ => State::Abandoned,
+        }
+    }
+
+    /// The oldest piece that waits.
+    pub(super) fn pop(&self) -> Option<Piece> {
+        self.pieces.pop()
+    }
+
+    /// Gives a piece back to be filled again.
+    pub(super) fn recycle(&self, piece: Piece) {
+        self.pieces.recycle(piece);
+    }
+
+    /// Samples that were dropped since this was last asked for, because the task did not run.
+    pub(super) fn take_dropped_samples(&self) -> u64 {
+        self.dropped_samples.swap(0, Ordering::Relaxed)
+    }
+
+    /// Tells the call something; true where an event that it had not taken had to go for that.
+    pub(super) fn tell(&self, event: EventKind) -> bool {
+        let displaced = self.events.force_push(event).is_some();
+        self.waker.wake();
+        displaced
+    }
+
+    /// What a call that is over has not taken.
+    pub(super) fn pop_event(&self) -> Option<EventKind> {
+        self.events.pop()
+    }
+
+    fn end(&self, state: u8) {
+        // The first end counts: dropping comes behind closing.
+        let _ = self.state.compare_exchange(OPEN, state, Ordering::Release, Ordering::Relaxed);
+        self.ready.notify_one();
+    }
+}
+
+/// A transcriber's end of a [`Line`].
+pub(super) struct LineEnd(pub(super) Arc<Line>);
+
+impl AudioLine for LineEnd {
+    fn piece(&mut self) -> Piece {
+        self.0.pieces.spare().unwrap_or_else(|| Piece::new(self.0.rate))
+    }
+
+    fn push(&mut self, piece: Piece) {
+        if let Some(oldest) = self.0.pieces.push(piece) {
+            self.0.dropped_samples.fetch_add(oldest.samples.len() as u64, Ordering::Relaxed);
+            self.0.recycle(oldest);
+        }
+        self.0.ready.notify_one();
+    }
+
+    fn poll(&mut self) -> Option<EventKind> {
+        self.0.pop_event()
+    }
+
+    fn close(self: Box<Self>) {
+        self.0.end(CLOSED);
+    }
+}
+
+impl Drop for LineEnd {
+    fn drop(&mut self) {
+        self.0.end(ABANDONED);
+    }
+}

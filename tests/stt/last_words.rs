@@ -1,0 +1,50 @@
+//! What is heard at the end of a call, and of the server.
+
+use std::time::Duration;
+
+use sidetone::event::EventKind;
+
+use crate::peer::{Behaviour, Peer};
+use crate::rig::{Rig, block_on, quick};
+use crate::steady::steady;
+
+#[test]
+fn the_last_words_come_behind_the_end_of_the_call() {
+    steady(|| {
+        block_on(async {
+            let peer = Peer::start(&[Behaviour::Good]).await;
+            let rig = Rig::start(quick(peer.url())).await;
+            let mut call = rig.call("stt", 50, 1).await;
+            rig.service.finish().await;
+            assert!(peer.heard(0) == call.said, "to the last sample");
+            let events = call.events();
+            let ended = events.iter().position(|it| matches!(it, EventKind::CallEnded { .. }));
+            let last = events.last().expect("events");
+            let EventKind::Transcript(heard) = last else { panic!("{last:?}") };
+            assert!(ended.expect("the call ends") < events.len() - 1);
+            assert_eq!((heard.text.as_str(), heard.is_final), ("bye", true));
+            assert_eq!((heard.start_ms, heard.end_ms), (100, 400));
+            rig.stop().await;
+        });
+    });
+}
+
+#[test]
+fn a_service_that_never_answers_does_not_hold_up_the_end() {
+    steady(|| {
+        block_on(async {
+            let peer = Peer::start(&[Behaviour::Stalled]).await;
+            let mut settings = quick(peer.url());
+            settings.session.finish = Duration::from_millis(300);
+            settings.ping_every = Duration::from_secs(60);
+            let rig = Rig::start(settings).await;
+            let mut call = rig.call("stt", 20, 1).await;
+            call.check_echo();
+            let waiting = tokio::time::timeout(Duration::from_secs(3), rig.service.finish());
+            waiting.await.expect("the time for last words, and for closing");
+            let events = call.events();
+            assert!(!events.iter().any(|event| matches!(event, EventKind::Transcript(_))));
+            rig.stop().await;
+        });
+    });
+}

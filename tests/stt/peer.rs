@@ -1,0 +1,157 @@
+//! A service of the test's own, which speaks Vosk's dialect, and fails as told.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio_tungstenite::tungstenite::Message;
+
+/// What becomes of a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Behaviour {
+    /// Every message is answered.
+    Good,
+    /// The request is refused.
+    Refuses,
+    /// The connection dies after ten messages.
+    Killed,
+    /// Nothing is read.
+    Stalled,
+    /// A message of which one byte comes each second.
+    Dribbles,
+    /// What comes is not WebSocket.
+    Noise,
+    /// A message of 100 MB.
+    Huge,
+    /// Answers that are no JSON.
+    Garbage,
+    /// Answers of bytes.
+    Binary,
+}
+
+/// What came on the connections, in their order.
+#[derive(Default)]
+struct Seen {
+    connections: Vec<Vec<i16>>,
+}
+
+pub struct Peer {
+    pub address: SocketAddr,
+    seen: Arc<Mutex<Seen>>,
+    task: JoinHandle<()>,
+}
+
+impl Peer {
+    /// A service whose first connections behave so, and all later ones like the last.
+    pub async fn start(behaviours: &[Behaviour]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let (log, behaviours) = (Arc::clone(&seen), behaviours.to_vec());
+        let task = tokio::spawn(async move {
+            for number in 0.. {
+                let Ok((stream, _)) = listener.accept().await else { return };
+                let behaviour = behaviours[number.min(behaviours.len() - 1)];
+                log.lock().unwrap().connections.push(Vec::new());
+                tokio::spawn(serve(stream, behaviour, Arc::clone(&log), number));
+            }
+        });
+        Self { address, seen, task }
+    }
+
+    pub fn url(&self) -> String {
+        format!("ws://{}", self.address)
+    }
+
+    /// The audio that came on a connection.
+    pub fn heard(&self, connection: usize) -> Vec<i16> {
+        let seen = self.seen.lock().unwrap();
+        seen.connections.get(connection).cloned().unwrap_or_default()
+    }
+
+    pub fn connections(&self) -> usize {
+        self.seen.lock().unwrap().connections.len()
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn serve(mut stream: TcpStream, behaviour: Behaviour, seen: Arc<Mutex<Seen>>, number: usize) {
+    if behaviour == Behaviour::Refuses {
+        let _ = stream.read(&mut [0; 2_048]).await;
+        let _ = stream.write_all(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n").await;
+        return;
+    }
+    let Ok(mut socket) = tokio_tungstenite::accept_async(stream).await else { return };
+    match behaviour {
+        Behaviour::Stalled => std::future::pending().await,
+        Behaviour::Dribbles => {
+            let stream = socket.get_mut();
+            let mut next: &[u8] = &[0x81, 100];
+            while stream.write_all(next).await.is_ok() {
+                next = b"{";
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            return;
+        }
+        Behaviour::Noise => {
+            let _ = socket.get_mut().write_all(&[0xff; 300]).await;
+            std::future::pending().await
+        }
+        Behaviour::Huge => {
+            let mut head = vec![0x81, 127];
+            head.extend((100_u64 << 20).to_be_bytes());
+            let stream = socket.get_mut();
+            let _ = stream.write_all(&head).await;
+            for _ in 0..100 {
+                if stream.write_all(&vec![b'x'; 1 << 20]).await.is_err() {
+                    return;
+                }
+            }
+            return;
+        }
+        _ => {}
+    }
+    let mut messages = 0;
+    while let Some(Ok(message)) = socket.next().await {
+        let answer = match message {
+            Message::Binary(bytes) => {
+                let samples = bytes.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]]));
+                seen.lock().unwrap().connections[number].extend(samples);
+                messages += 1;
+                if behaviour == Behaviour::Killed && messages == 10 {
+                    return;
+                }
+                answer(behaviour, messages)
+            }
+            Message::Text(text) if text.as_str() == r#"{"eof" : 1}"# => {
+                let word = r#"{"conf":1.0,"start":0.1,"end":0.4,"word":"bye"}"#;
+                let text = format!(r#"{{"result":[{word}],"text":"bye"}}"#);
+                let _ = socket.send(Message::text(text)).await;
+                let _ = socket.close(None).await;
+                while let Some(Ok(_)) = socket.next().await {}
+                return;
+            }
+            _ => continue,
+        };
+        if socket.send(answer).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn answer(behaviour: Behaviour, messages: usize) -> Message {
+    match behaviour {
+        Behaviour::Garbage => Message::text("\u{1}]{"),
+        Behaviour::Binary => Message::binary(vec![0; 5_000]),
+        _ => Message::text(format!(r#"{{"partial":"after {messages}"}}"#)),
+    }
+}
