@@ -43,9 +43,13 @@ impl ProcessorFactory for Listener {
 
 #[test]
 fn a_recogniser_understands_the_caller_over_rtp_and_audiosocket() {
-    for (media, format, rate) in
-        [("rtp", "slin16", 16_000), ("rtp", "ulaw", 8_000), ("audiosocket", "slin16", 16_000)]
-    {
+    // Wide band all of them: the recogniser's model knows no telephone. The last has another rate than
+    // the recogniser's, which the chain resamples.
+    for (media, format, rate) in [
+        ("rtp", "slin16", 16_000),
+        ("audiosocket", "slin16", 16_000),
+        ("audiosocket", "slin48", 48_000),
+    ] {
         steady(|| {
             let Some(installation) = asterisk::require() else { return };
             let Some(recogniser) = Recogniser::start() else { return };

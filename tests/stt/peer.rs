@@ -104,7 +104,7 @@ async fn serve(mut stream: TcpStream, behaviour: Behaviour, seen: Arc<Mutex<Seen
         }
         Behaviour::Noise => {
             let _ = socket.get_mut().write_all(&[0xff; 300]).await;
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
         Behaviour::Huge => {
             let mut head = vec![0x81, 127];

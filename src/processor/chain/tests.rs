@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::audio::{Origin, Position, Ptime};
+use crate::dsp::resample::{Quality, Resampler};
 use crate::media::Playout;
 
 /// Where a processor's frames lay, and what was in them.
@@ -124,4 +125,20 @@ fn a_rate_is_resampled_once_and_changes_stay_among_those_that_want_it() {
         levels.collect::<Vec<_>>(),
         [(0, 3_148), (0, 1_600), (1, 3_148), (1, 1_600), (2, 4_722)]
     );
+}
+
+#[test]
+fn what_is_heard_at_another_rate_is_what_the_resampler_makes_of_all_of_it() {
+    for (from, to) in
+        [(SampleRate::HZ_8000, SampleRate::HZ_16000), (SampleRate::HZ_48000, SampleRate::HZ_8000)]
+    {
+        let signal: Vec<i16> = (0..40_000_i32).map(|n| ((n * n) % 16_001 - 8_000) as i16).collect();
+        let (mut chain, heard) = chain(from, &[Some(to)]);
+        feed(&mut chain, from, 0, &signal);
+        let heard: Vec<i16> = taken(&heard[0]).into_iter().flat_map(|(_, piece)| piece).collect();
+        let mut resampler = Resampler::new(from, to, Quality::Voice);
+        let mut whole = Vec::new();
+        resampler.process(&signal, &mut whole);
+        assert!(heard == whole[resampler.output_delay()..], "{from} to {to}");
+    }
 }

@@ -60,6 +60,7 @@ async fn end(mut link: Link) -> LinkError {
 async fn messages_go_both_ways_and_the_request_carries_the_headers() {
     let settings = peer(|stream| async move {
         let mut seen = None;
+        #[allow(clippy::result_large_err, reason = "the library wants it so")]
         let check = |request: &tungstenite::handshake::server::Request, response| {
             let header = request.headers()["authorization"].to_str().expect("text").to_owned();
             seen = Some((header, request.uri().to_string()));
