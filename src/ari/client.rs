@@ -214,6 +214,26 @@ impl AriClient {
         }
     }
 
+    /// Makes a channel of this id to an endpoint, such as `PJSIP/alice` or `Local/600@default`, whose
+    /// audio has this format where it can. It enters our application when it is answered.
+    ///
+    /// # Errors
+    /// [`AriError`], as all requests.
+    pub async fn originate(
+        &self,
+        id: &str,
+        endpoint: &str,
+        format: MediaFormat,
+    ) -> Result<(), AriError> {
+        let query = [
+            ("endpoint", endpoint),
+            ("app", self.app.as_str()),
+            ("channelId", id),
+            ("formats", format.asterisk_name()),
+        ];
+        self.send(Method::POST, &["channels"], &query).await
+    }
+
     /// Hangs a channel up.
     ///
     /// # Errors

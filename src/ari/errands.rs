@@ -227,7 +227,7 @@ impl Errands {
                 let _pending = pending;
                 for pause in TRY_AGAIN {
                     let result = match role {
-                        Role::Media => client.hangup(&name).await,
+                        Role::Callee | Role::Media => client.hangup(&name).await,
                         Role::Bridge => client.destroy_bridge(&name).await,
                     };
                     match result {

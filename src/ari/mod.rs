@@ -7,6 +7,7 @@
 
 mod arguments;
 mod client;
+mod connection;
 mod errands;
 mod handle;
 mod ids;
@@ -20,10 +21,12 @@ mod types;
 
 pub use arguments::{ArgumentError, Arguments};
 pub use client::{AriClient, AriError, ExternalMedia};
+pub use connection::{AriConnection, ConnectError};
 pub use handle::{AriHandle, AriSession, StartError};
 pub use ids::{Ids, Role};
 pub use machine::{CallMachine, Command, Input, Reply, Request};
 pub use metrics::{AriCollector, AriMetrics};
 pub use reconcile::{Findings, LiveCall, reconcile};
 pub use settings::{AsteriskSettings, OnEnd};
+pub use stream::StreamEvent;
 pub use types::{AriEvent, Bridge, CallerId, Channel, Dialplan};

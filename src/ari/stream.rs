@@ -23,7 +23,7 @@ const MAX_EVENT_BYTES: usize = 1 << 20;
 
 /// What the event stream tells.
 #[derive(Debug)]
-pub(super) enum StreamEvent {
+pub enum StreamEvent {
     /// It is there: events come from now on.
     Connected,
     /// Something happened in Asterisk.

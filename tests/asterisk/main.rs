@@ -26,6 +26,7 @@ mod formats;
 mod hangup;
 mod harness;
 mod jitter;
+mod load;
 mod outage;
 mod recording;
 mod relay;

@@ -1,4 +1,5 @@
 //! How long the threads of other processes wait for a processor.
+#![allow(clippy::disallowed_methods, reason = "looks at foreign processes in real time")]
 
 use std::collections::{HashMap, VecDeque};
 use std::fs;

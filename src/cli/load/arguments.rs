@@ -14,12 +14,16 @@ Examples:
   sidetone load rtp --to 192.0.2.10:40000 --loss 1% --jitter 30ms
   sidetone load audiosocket --to 127.0.0.1:9092 --calls 500 --hold 5s --check --json
   sidetone load rtp --bare
+  sidetone load rtp --asterisk http://user:password@127.0.0.1:8088 --dial Local/echo@sidetone
 
 The server must echo, and take callers that nobody announced:
   SIDETONE__RTP__ACCEPT=any sidetone serve
 
 A call over RTP has no end that the server could see but silence: set its
-media.end_after_ms to 1000 for --hold, and between two runs.";
+media.end_after_ms to 1000 for --hold, and between two runs.
+
+With --asterisk an Asterisk makes the calls, to whatever echoes behind --dial, and
+relays the audio. The password may come from SIDETONE_ARI_PASSWORD instead.";
 
 /// Play thousands of callers against a server that echoes, verify every sample, and measure
 ///
@@ -50,6 +54,8 @@ pub(super) enum What {
 pub(super) struct RtpArgs {
     #[command(flatten)]
     pub(super) calls: CallsArgs,
+    #[command(flatten)]
+    pub(super) asterisk: AsteriskArgs,
     /// Format of the audio
     #[arg(long, value_enum, default_value_t = Codec::Ulaw)]
     pub(super) codec: Codec,
@@ -65,6 +71,8 @@ pub(super) struct RtpArgs {
 pub(super) struct AudioSocketArgs {
     #[command(flatten)]
     pub(super) calls: CallsArgs,
+    #[command(flatten)]
+    pub(super) asterisk: AsteriskArgs,
     /// Samples per second
     #[arg(long, value_name = "HZ", default_value = "8000", value_parser = rate)]
     pub(super) rate: SampleRate,
@@ -73,7 +81,7 @@ pub(super) struct AudioSocketArgs {
 #[derive(Args, Clone, PartialEq, Debug)]
 pub(super) struct CallsArgs {
     /// The server; without it only the bare loop is measured
-    #[arg(long, value_name = "HOST:PORT", required_unless_present = "bare")]
+    #[arg(long, value_name = "HOST:PORT", group = "target", required_unless_present_any = ["bare", "asterisk"])]
     pub(super) to: Option<String>,
     /// Calls at once
     #[arg(long, value_name = "COUNT", default_value = "100", value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -81,17 +89,17 @@ pub(super) struct CallsArgs {
     /// How long is measured, once all calls are up
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = span)]
     pub(super) duration: Duration,
-    /// How many calls are set up in a second
-    #[arg(long, value_name = "COUNT/s", default_value = "500/s", value_parser = per_second)]
-    pub(super) ramp: f64,
+    /// How many calls are set up in a second [default: 500/s, with --asterisk 20/s]
+    #[arg(long, value_name = "COUNT/s", value_parser = per_second)]
+    pub(super) ramp: Option<f64>,
     /// How long a call lasts; then another one takes its place [default: to the end]
     #[arg(long, value_name = "TIME", value_parser = span)]
     pub(super) hold: Option<Duration>,
     /// Process of the server, on this machine, to measure its processor time and memory
-    #[arg(long, value_name = "PID", requires = "to")]
+    #[arg(long, value_name = "PID", requires = "target")]
     pub(super) pid: Option<u32>,
     /// Play the same against a bare loop first
-    #[arg(long)]
+    #[arg(long, conflicts_with = "asterisk")]
     pub(super) bare: bool,
     /// Core that the callers stay on
     #[arg(long, value_name = "NUMBER")]
@@ -106,6 +114,23 @@ pub(super) struct CallsArgs {
     /// missing
     #[arg(long)]
     pub(super) check: bool,
+}
+
+/// An Asterisk that makes the calls.
+#[derive(Args, Clone, PartialEq, Debug)]
+pub(super) struct AsteriskArgs {
+    /// Let an Asterisk make the calls: where its ARI is, with user and password
+    #[arg(long, value_name = "URL", group = "target", requires = "dial")]
+    pub(super) asterisk: Option<String>,
+    /// Whom it calls: an endpoint as in Dial(), behind which there is an echo
+    #[arg(long, value_name = "ENDPOINT", requires = "asterisk", conflicts_with_all = ["to", "bare"])]
+    pub(super) dial: Option<String>,
+    /// Name of the ARI application that the calls are in; what is left in it is removed
+    #[arg(long, value_name = "NAME", default_value = "sidetone-load")]
+    pub(super) app: String,
+    /// Host that it sends audio to [default: this machine's address towards it]
+    #[arg(long, value_name = "HOST", requires = "asterisk", conflicts_with_all = ["to", "bare"])]
+    pub(super) advertise: Option<String>,
 }
 
 #[derive(Args, Clone, PartialEq, Debug)]

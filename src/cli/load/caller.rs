@@ -30,14 +30,14 @@ pub(super) struct Caller {
 }
 
 impl Caller {
-    /// The caller of that number.
-    pub(super) fn new(number: u32, speech: &Speech) -> Self {
+    /// The caller of that number. Where its audio is `relayed`, what it says first may be lost.
+    pub(super) fn new(number: u32, speech: &Speech, relayed: bool) -> Self {
         let origin = u64::from(number) * AHEAD % speech.samples();
         Self {
             origin,
             frames: 0,
             sent_us: [0; REMEMBERED as usize],
-            verifier: Verifier::new(origin),
+            verifier: Verifier::new(origin, relayed),
             echo: Echo::default(),
             sequence: None,
             answered: None,

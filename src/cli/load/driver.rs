@@ -17,7 +17,7 @@ use super::tally::{Packets, Tally};
 use super::{DRAIN, FRAME_SLOTS, OPEN_LIMIT, SLOT};
 use crate::runtime::Clock;
 
-/// How long after the first call an answer must have come.
+/// How long after the first packet an answer must have come.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 
 /// How long all calls are up before it is measured.
@@ -84,6 +84,8 @@ pub(super) struct Driver<'a, L> {
     impairment: Impairment,
     first_begun: u32,
     next_number: u32,
+    /// The slot of the first packet.
+    first_sent: Option<u64>,
     /// Nobody says anything any more.
     is_over: bool,
     tally: Tally,
@@ -97,6 +99,8 @@ struct Call {
     stage: Stage,
     /// Frames that it says in all.
     frames: u32,
+    /// The slot in which it was begun.
+    begun: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -124,6 +128,7 @@ impl<'a, L: Lines> Driver<'a, L> {
             impairment: plan.impairment.clone(),
             first_begun: 0,
             next_number: 0,
+            first_sent: None,
             is_over: false,
             tally: Tally::new(),
             failure: None,
@@ -199,8 +204,8 @@ impl<'a, L: Lines> Driver<'a, L> {
     }
 
     fn check(&self, due: Duration) -> Result<(), DriveError> {
-        let nothing = self.tally.packets.received == 0 && self.tally.packets.sent > 0;
-        if nothing && self.slot >= slots(ANSWER_LIMIT) {
+        let since = self.first_sent.map_or(0, |slot| self.slot - slot);
+        if self.tally.packets.received == 0 && since >= slots(ANSWER_LIMIT) {
             return Err(DriveError::NothingAnswers);
         }
         let behind = self.watch.now().saturating_sub(due);
@@ -236,8 +241,9 @@ impl<'a, L: Lines> Driver<'a, L> {
                 Stage::Opening
             }
         };
-        let caller = Caller::new(number, self.speech);
-        self.calls.insert(number, Box::new(Call { caller, phase, stage, frames }));
+        let caller = Caller::new(number, self.speech, self.plan.relayed);
+        let begun = self.slot;
+        self.calls.insert(number, Box::new(Call { caller, phase, stage, frames, begun }));
         Ok(())
     }
 
@@ -283,6 +289,7 @@ impl<'a, L: Lines> Driver<'a, L> {
         call.caller.note_sent(frame, now);
         self.lines.send(number, frame, call.caller.frame(frame, self.speech));
         self.tally.packets.sent += 1;
+        self.first_sent.get_or_insert(self.slot);
         if self.tally.is_measuring {
             self.tally.lateness.record(late);
         }
@@ -303,6 +310,7 @@ impl<'a, L: Lines> Driver<'a, L> {
                     listening.push_front((slot, number));
                 }
                 Event::Opened => {
+                    tally.set_up.record(time_of(slot - call.begun));
                     call.stage = Stage::Talking;
                     talking[call.phase].push(number);
                 }

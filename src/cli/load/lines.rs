@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::asterisk::Over;
 use super::stopwatch::Stopwatch;
 use crate::wire::RtpHeader;
 
@@ -76,4 +77,6 @@ pub(super) enum LineError {
     Socket(#[source] io::Error),
     #[error("{0} calls are more than there are addresses for")]
     Addresses(u32),
+    #[error(transparent)]
+    Over(#[from] Over),
 }

@@ -7,11 +7,12 @@
 
 mod affinity;
 mod arguments;
+mod asterisk;
 mod audiosocket;
 mod audiosocket_bare;
 mod bare;
 mod caller;
-
+mod connection;
 mod driver;
 mod hosts;
 mod impairment;
@@ -40,10 +41,14 @@ use thiserror::Error;
 pub use self::arguments::LoadArgs;
 
 use self::arguments::{AudioSocketArgs, CallsArgs, RtpArgs, Transport, What};
+use self::asterisk::{
+    AcceptedLines, Exchange, ExchangeError, LeftBehind, RelayedLines, Switchboard, SwitchboardError,
+};
 use self::audiosocket::AudioSocketLines;
 use self::bare::{BareError, BareProcess};
 use self::driver::{DriveError, Driver, Outcome};
 use self::impairment::Impairment;
+use self::lines::Lines;
 use self::plan::Plan;
 use self::process::Process;
 use self::report::Report;
@@ -63,6 +68,10 @@ const FRAME_SLOTS: usize = 20;
 
 /// How long a line may take to be set up.
 const OPEN_LIMIT: Duration = Duration::from_secs(5);
+
+/// Calls that are set up in a second where nothing else is asked for; an Asterisk makes fewer.
+const RAMP: f64 = 500.0;
+const ASTERISK_RAMP: f64 = 20.0;
 
 /// How long a caller listens after its last frame.
 const DRAIN: Duration = Duration::from_secs(1);
@@ -85,7 +94,13 @@ enum LoadError {
     )]
     OpenFiles { calls: u32, limit: u64 },
     #[error("{target}: {source}{hint}")]
-    Drive { target: SocketAddr, source: DriveError, hint: &'static str },
+    Drive { target: String, source: DriveError, hint: &'static str },
+    #[error(transparent)]
+    Exchange(#[from] ExchangeError),
+    #[error("{target}: {source}")]
+    Switchboard { target: String, source: SwitchboardError },
+    #[error(transparent)]
+    LeftBehind(#[from] LeftBehind),
 }
 
 /// Runs it. The figures go to standard output, progress to standard error.
@@ -120,13 +135,18 @@ pub(super) fn run(arguments: LoadArgs) -> ExitCode {
 }
 
 fn load_rtp(arguments: &RtpArgs) -> Result<Report, LoadError> {
-    let RtpArgs { calls, codec, loss, jitter } = arguments;
+    let RtpArgs { calls, asterisk, codec, loss, jitter } = arguments;
     let encoding = match codec.format() {
         MediaFormat::Alaw => Encoding::Alaw,
         _ => Encoding::Ulaw,
     };
     let speech = Speech::new(encoding, fixture::RATE);
-    let plan = calls.plan(Impairment::new(*loss, *jitter));
+    let plan = calls.plan(Impairment::new(*loss, *jitter), asterisk.asterisk.is_some());
+    if let Some(exchange) = Exchange::new(asterisk)? {
+        return load_relayed(Transport::Rtp, calls, &plan, &speech, exchange, |exchange, clock| {
+            RelayedLines::start(exchange, codec.format(), plan.numbers(), clock)
+        });
+    }
     let against = |to: SocketAddr, process: Option<Process>| {
         if hosts::are_of(to) {
             let lines = LoopbackLines::new(to, codec.format())?;
@@ -139,14 +159,62 @@ fn load_rtp(arguments: &RtpArgs) -> Result<Report, LoadError> {
 }
 
 fn load_audiosocket(arguments: &AudioSocketArgs) -> Result<Report, LoadError> {
-    let AudioSocketArgs { calls, rate } = arguments;
+    let AudioSocketArgs { calls, asterisk, rate } = arguments;
+    let plan = calls.plan(Impairment::new(0.0, Duration::ZERO), asterisk.asterisk.is_some());
+    if let Some(exchange) = Exchange::new(asterisk)? {
+        // Behind Asterisk there may be a way that carries µ-law.
+        let narrow = *rate == fixture::RATE;
+        let encoding = if narrow { Encoding::SlinOfUlaw } else { Encoding::Slin };
+        let speech = Speech::new(encoding, *rate);
+        let transport = Transport::AudioSocket;
+        return load_relayed(transport, calls, &plan, &speech, exchange, |exchange, clock| {
+            AcceptedLines::start(exchange, *rate, plan.numbers(), clock)
+        });
+    }
     let speech = Speech::new(Encoding::Slin, *rate);
-    let plan = calls.plan(Impairment::new(0.0, Duration::ZERO));
     let against = |to: SocketAddr, process: Option<Process>| {
         let lines = AudioSocketLines::new(to, *rate, plan.numbers())?;
         Driver::new(&plan, &speech, lines, Clock::new()).run(process)
     };
     load(Transport::AudioSocket, calls, &plan, against)
+}
+
+/// Runs through an Asterisk, and leaves nothing there, however that ends.
+fn load_relayed<L: Lines>(
+    transport: Transport,
+    calls: &CallsArgs,
+    plan: &Plan,
+    speech: &Speech,
+    exchange: Exchange,
+    start: impl FnOnce(Exchange, Clock) -> Result<(Switchboard, L), SwitchboardError>,
+) -> Result<Report, LoadError> {
+    let target = exchange.label();
+    if let Ok(limit) = open_files::raise()
+        && transport == Transport::AudioSocket
+        && limit < u64::from(calls.calls) + OTHER_FILES
+    {
+        return Err(LoadError::OpenFiles { calls: calls.calls, limit });
+    }
+    affinity::pin(calls.core)?;
+    let clock = Clock::new();
+    let (switchboard, lines) = start(exchange, clock)
+        .map_err(|source| LoadError::Switchboard { target: target.clone(), source })?;
+    let server = calls.pid.map(|pid| Process { pid });
+    let driven = Driver::new(plan, speech, lines, clock).run(server);
+    let closed = switchboard.close();
+    let outcome = driven.map_err(|source| {
+        let hint = match &source {
+            DriveError::NothingAnswers | DriveError::SetUp(_) => RELAYED_HINT,
+            _ => "",
+        };
+        // Both are told where both are.
+        if let Err(error) = &closed {
+            eprintln!("{error}");
+        }
+        LoadError::Drive { target: target.clone(), source, hint }
+    })?;
+    closed?;
+    Ok(Report::new(transport.label(), target, plan, &outcome, None))
 }
 
 /// Runs against the bare loop, the server, or both.
@@ -170,7 +238,7 @@ fn load(
                 DriveError::NothingAnswers | DriveError::SetUp(_) => hint(transport),
                 _ => "",
             };
-            LoadError::Drive { target, source, hint }
+            LoadError::Drive { target: target.to_string(), source, hint }
         })
     };
     let bare = calls.bare.then(|| BareProcess::start(transport, calls.bare_core)).transpose()?;
@@ -197,9 +265,10 @@ fn load(
 }
 
 impl CallsArgs {
-    fn plan(&self, impairment: Impairment) -> Plan {
+    fn plan(&self, impairment: Impairment, relayed: bool) -> Plan {
         let Self { calls, ramp, duration, hold, .. } = *self;
-        Plan { calls, ramp, duration, hold, impairment }
+        let ramp = ramp.unwrap_or(if relayed { ASTERISK_RAMP } else { RAMP });
+        Plan { calls, ramp, duration, hold, impairment, relayed }
     }
 }
 
@@ -208,6 +277,10 @@ fn resolve(to: &str) -> Result<SocketAddr, LoadError> {
     let mut addresses = to.to_socket_addrs().map_err(unknown)?;
     addresses.next().ok_or_else(|| unknown(io::ErrorKind::NotFound.into()))
 }
+
+/// The same behind an Asterisk.
+const RELAYED_HINT: &str = "\nDoes the endpoint answer, and echo? Can Asterisk reach this machine \
+                            (--advertise)?";
 
 /// What to look at where nothing comes back.
 const fn hint(transport: Transport) -> &'static str {

@@ -15,6 +15,9 @@ pub(super) struct Plan {
     /// How long a call lasts before another one takes its place; else to the end.
     pub(super) hold: Option<Duration>,
     pub(super) impairment: Impairment,
+    /// Somebody relays the audio: the way is open only some time after a call is up, and timestamps
+    /// are made anew.
+    pub(super) relayed: bool,
 }
 
 impl Plan {
@@ -62,7 +65,8 @@ mod tests {
 
     fn plan(calls: u32, ramp: f64, hold: Option<Duration>) -> Plan {
         let impairment = Impairment::new(0.0, Duration::ZERO);
-        Plan { calls, ramp, duration: Duration::from_secs(1), hold, impairment }
+        let duration = Duration::from_secs(1);
+        Plan { calls, ramp, duration, hold, impairment, relayed: false }
     }
 
     #[test]

@@ -36,6 +36,7 @@ struct SetUp {
     calls: u64,
     failed: u64,
     per_second: f64,
+    took_ms: Option<Quantiles>,
 }
 
 /// Of the time that was measured.
@@ -66,6 +67,7 @@ struct EchoFigures {
     samples_missing: u64,
     samples_repeated: u64,
     samples_silent: u64,
+    samples_before: u64,
 }
 
 /// Quantiles of a time.
@@ -149,6 +151,7 @@ impl EchoFigures {
             samples_missing: echo.samples_missing,
             samples_repeated: echo.samples_repeated,
             samples_silent: echo.samples_silent,
+            samples_before: echo.samples_before,
         }
     }
 }
@@ -199,6 +202,7 @@ impl Report {
                 calls: tally.calls.begun,
                 failed: tally.calls.failed,
                 per_second: ratio(f64::from(plan.calls), outcome.set_up.as_secs_f64()),
+                took_ms: Quantiles::of(&tally.set_up),
             },
             packets: PacketFigures::new(outcome),
             echo: EchoFigures::new(outcome),
@@ -235,6 +239,9 @@ impl Report {
         )?;
         let mut row = |name: &str, figures: String| writeln!(out, "  {name:<16}  {figures}");
         row("calls", self.setup.text())?;
+        if self.setup.took_ms.is_some() {
+            row("set up within", times(self.setup.took_ms.as_ref()))?;
+        }
         row("packets", packets.text())?;
         row("echo", echo.text())?;
         row("round trip", times(self.round_trip_ms.as_ref()))?;
@@ -279,7 +286,7 @@ impl BareFigures {
 
 impl SetUp {
     fn text(&self) -> String {
-        let Self { calls, failed, per_second } = self;
+        let Self { calls, failed, per_second, .. } = self;
         format!("{calls} set up, the first at {per_second:.0}/s, {failed} failed")
     }
 }
@@ -305,9 +312,13 @@ impl PacketFigures {
 
 impl EchoFigures {
     fn text(&self) -> String {
+        let before = match self.samples_before {
+            0 => String::new(),
+            count => format!(" {count} before the way was open,"),
+        };
         format!(
-            "{} frames right; {} samples wrong, {} missing, {} repeated, {} silent; {} of {} calls \
-             without",
+            "{} frames right; {} samples wrong, {} missing, {} repeated, {} silent;{before} {} of \
+             {} calls without",
             self.frames_right,
             self.samples_wrong,
             self.samples_missing,
@@ -353,6 +364,7 @@ fn faults(plan: &Plan, outcome: &Outcome) -> Vec<String> {
     let Echo { samples_wrong, samples_missing, samples_repeated, .. } = tally.echo;
     let impaired = !plan.impairment.is_none();
     let of_echo = |count: u64| if impaired { 0 } else { count };
+    let of_timing = |count: u64| if plan.relayed { 0 } else { of_echo(count) };
     let counts = [
         (failed, "calls failed"),
         (without_echo, "calls heard no echo"),
@@ -361,7 +373,7 @@ fn faults(plan: &Plan, outcome: &Outcome) -> Vec<String> {
         (order.lost, "answers were lost"),
         (order.duplicate, "answers came twice"),
         (order.restarts, "times an answer began another stream"),
-        (of_echo(order.timestamp_jumps), "timestamps did not fit to the sequence numbers"),
+        (of_timing(order.timestamp_jumps), "timestamps did not fit to the sequence numbers"),
         (of_echo(samples_wrong), "samples were not the caller's"),
         (of_echo(samples_missing), "samples never came back"),
         (of_echo(samples_repeated), "samples came back more than once"),

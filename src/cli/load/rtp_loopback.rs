@@ -13,7 +13,7 @@ use crate::runtime::udp::{self, ReceiveBatch, SendBatch};
 pub(super) const SOCKET_BUFFER_BYTES: usize = 4 << 20;
 
 /// Batches that are read before it is time to look after what is to be sent.
-const MAX_BATCHES: usize = 64;
+pub(super) const MAX_BATCHES: usize = 64;
 
 /// Callers over RTP to a server on this machine: one socket, and an address of its own for each
 /// caller.

@@ -6,8 +6,8 @@ use crate::dsp::random::Random;
 use crate::dsp::resample::{Quality, Resampler};
 use crate::dsp::{g711, l16};
 
-/// Bytes by which a place in the speech is found; no two places share them.
-const KEY_BYTES: usize = 16;
+/// Most bytes by which a place in the speech is found; no two places share them.
+const MOST_KEY_BYTES: usize = 32;
 
 /// Longest run of silence that the speech may hold, in samples: a longer one in an echo is the
 /// server's.
@@ -24,6 +24,8 @@ pub(super) enum Encoding {
     Alaw,
     /// 16 bit, little-endian.
     Slin,
+    /// The same, of such samples as µ-law has: it comes through that as it is.
+    SlinOfUlaw,
 }
 
 /// What every caller says, again and again, as it is on the wire.
@@ -37,7 +39,7 @@ pub(super) struct Speech {
     bytes: Vec<u8>,
     samples: u64,
     /// Where each key that is there once begins, in samples.
-    places: HashMap<[u8; KEY_BYTES], u64>,
+    places: HashMap<Key, u64>,
     silence: [u8; 2],
 }
 
@@ -46,7 +48,15 @@ impl Encoding {
     pub(super) const fn width(self) -> usize {
         match self {
             Self::Ulaw | Self::Alaw => 1,
-            Self::Slin => 2,
+            Self::Slin | Self::SlinOfUlaw => 2,
+        }
+    }
+
+    /// Bytes by which a place is found: of µ-law samples 16, of those that tell more, fewer.
+    const fn key_bytes(self) -> usize {
+        match self {
+            Self::Ulaw | Self::Alaw | Self::Slin => 16,
+            Self::SlinOfUlaw => MOST_KEY_BYTES,
         }
     }
 
@@ -67,6 +77,10 @@ impl Encoding {
             }
             Self::Slin => {
                 l16::encode_le(samples, &mut bytes);
+            }
+            Self::SlinOfUlaw => {
+                g711::ulaw_decode(&Self::Ulaw.encode(samples), &mut again);
+                l16::encode_le(&again, &mut bytes);
             }
         }
         bytes
@@ -98,7 +112,7 @@ impl Speech {
         let mut twice = Vec::new();
         let width = encoding.width();
         for place in 0..samples.len() {
-            let key = key(&bytes[place * width..]).expect("the second time is behind it");
+            let key = key(encoding, &bytes[place * width..]).expect("the second time is behind");
             if places.insert(key, place as u64).is_some() {
                 twice.push(key);
             }
@@ -135,12 +149,12 @@ impl Speech {
 
     /// Which place of the speech `bytes` begin with.
     pub(super) fn place_of(&self, bytes: &[u8]) -> Option<u64> {
-        self.places.get(&key(bytes)?).copied()
+        self.places.get(&key(self.encoding, bytes)?).copied()
     }
 
     /// Samples by which a place is found.
     pub(super) fn key_samples(&self) -> usize {
-        KEY_BYTES / self.width()
+        self.encoding.key_bytes() / self.width()
     }
 
     /// How many samples of silence `bytes` begin with.
@@ -150,8 +164,14 @@ impl Speech {
     }
 }
 
-fn key(bytes: &[u8]) -> Option<[u8; KEY_BYTES]> {
-    bytes.first_chunk().copied()
+/// Bytes by which a place is found, with zeros behind them.
+type Key = [u8; MOST_KEY_BYTES];
+
+fn key(encoding: Encoding, bytes: &[u8]) -> Option<Key> {
+    let head = bytes.get(..encoding.key_bytes())?;
+    let mut key = [0; MOST_KEY_BYTES];
+    key[..head.len()].copy_from_slice(head);
+    Some(key)
 }
 
 #[cfg(test)]
@@ -161,7 +181,8 @@ mod tests {
     fn every_speech() -> impl Iterator<Item = Speech> {
         let of = |encoding| Speech::new(encoding, SampleRate::HZ_8000);
         let wide = Speech::new(Encoding::Slin, SampleRate::HZ_16000);
-        [Encoding::Ulaw, Encoding::Alaw, Encoding::Slin].into_iter().map(of).chain([wide])
+        let narrow = [Encoding::Ulaw, Encoding::Alaw, Encoding::Slin, Encoding::SlinOfUlaw];
+        narrow.into_iter().map(of).chain([wide])
     }
 
     #[test]
@@ -200,6 +221,13 @@ mod tests {
             g711::alaw_decode(alaw.at(place, 160), &mut samples);
             g711::alaw_encode(&samples, &mut codes);
             assert_eq!(codes, alaw.at(place, 160));
+            // Linear samples, through µ-law.
+            let slin = Speech::new(Encoding::SlinOfUlaw, SampleRate::HZ_8000);
+            l16::decode_le(slin.at(place, 160), &mut samples);
+            g711::ulaw_encode(&samples, &mut codes);
+            let mut again = vec![0; 160];
+            g711::ulaw_decode(&codes, &mut again);
+            assert_eq!(again, samples);
         }
     }
 

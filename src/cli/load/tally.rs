@@ -53,6 +53,8 @@ pub(super) struct Tally {
     pub(super) calls: Calls,
     /// Of calls that are over.
     pub(super) echo: Echo,
+    /// From the beginning of a call until it was up, where that takes time.
+    pub(super) set_up: Times,
     /// From the sending of a frame to the arrival of its last sample.
     pub(super) round_trip: Times,
     /// The same of the second that runs.
@@ -91,6 +93,7 @@ impl Tally {
             packets: Packets::default(),
             calls: Calls::default(),
             echo: Echo::default(),
+            set_up: Times::new(),
             round_trip: Times::new(),
             recent_round_trip: Times::new(),
             interarrival: Times::new(),

@@ -15,6 +15,8 @@ pub(super) struct Echo {
     pub(super) samples_repeated: u64,
     /// Silence between samples of the caller's.
     pub(super) samples_silent: u64,
+    /// Samples of the caller's from before the first one that came, where they may be lost.
+    pub(super) samples_before: u64,
 }
 
 impl Echo {
@@ -25,11 +27,13 @@ impl Echo {
         self.samples_missing += other.samples_missing;
         self.samples_repeated += other.samples_repeated;
         self.samples_silent += other.samples_silent;
+        self.samples_before += other.samples_before;
     }
 
     /// Whether nothing is wrong with it.
     pub(super) fn is_clean(&self) -> bool {
-        *self == Self { frames_right: self.frames_right, ..Self::default() }
+        let Self { frames_right, samples_before, .. } = *self;
+        *self == Self { frames_right, samples_before, ..Self::default() }
     }
 }
 
@@ -55,6 +59,8 @@ pub(super) struct Verifier {
     wrong: u64,
     /// Samples of silence since then.
     silent: u64,
+    /// Whether what was said first may be lost.
+    joins: bool,
     /// Whether anything of the caller's was heard.
     begun: bool,
     /// Whether the sample before was something else than silence.
@@ -64,9 +70,10 @@ pub(super) struct Verifier {
 }
 
 impl Verifier {
-    /// For a caller who begins at `origin` of the speech.
-    pub(super) fn new(origin: u64) -> Self {
-        Self { origin, ..Self::default() }
+    /// For a caller who begins at `origin` of the speech; one who `joins` may be heard from any place
+    /// on.
+    pub(super) fn new(origin: u64, joins: bool) -> Self {
+        Self { origin, joins, ..Self::default() }
     }
 
     /// Whether anything of the caller's was heard.
@@ -237,7 +244,11 @@ impl Verifier {
     fn right(&mut self, samples: usize, echo: &mut Echo) -> usize {
         let end = self.next + samples as u64;
         let gap = self.next.saturating_sub(self.heard);
-        echo.samples_missing += gap.saturating_sub(self.wrong);
+        let missing = gap.saturating_sub(self.wrong);
+        match self.joins && !self.begun {
+            true => echo.samples_before += missing,
+            false => echo.samples_missing += missing,
+        }
         let repeated = self.heard.min(end).saturating_sub(self.next);
         echo.samples_repeated += repeated;
         if self.begun {

@@ -20,7 +20,7 @@ impl Rig {
         let silence = match encoding {
             Encoding::Ulaw => vec![0xff; FRAME],
             Encoding::Alaw => vec![0xd5; FRAME],
-            Encoding::Slin => vec![0; 2 * FRAME],
+            Encoding::Slin | Encoding::SlinOfUlaw => vec![0; 2 * FRAME],
         };
         let frames = (0..500).map(|n| speech.at(ORIGIN + FRAME as u64 * n, FRAME));
         let stream = silence.repeat(2).into_iter().chain(frames.flatten().copied()).collect();
@@ -34,7 +34,7 @@ impl Rig {
 
     /// What is found of `stream`, cut into frames.
     fn verify(&self, stream: &[u8]) -> Echo {
-        let (mut echo, mut verifier) = (Echo::default(), Verifier::new(ORIGIN));
+        let (mut echo, mut verifier) = (Echo::default(), Verifier::new(ORIGIN, false));
         let said = 500 * FRAME as u64;
         for frame in stream.chunks(FRAME * self.speech.width()) {
             verifier.take(&self.speech, frame, said, &mut echo);
@@ -54,6 +54,7 @@ const RIGHT: Echo = Echo {
     samples_missing: 0,
     samples_repeated: 0,
     samples_silent: 0,
+    samples_before: 0,
 };
 
 #[test]
@@ -177,7 +178,7 @@ fn a_frame_that_comes_twice_is_repeated() {
 #[test]
 fn a_packet_that_is_lost_is_missing_until_it_comes() {
     let rig = Rig::new(Encoding::Ulaw);
-    let (mut echo, mut verifier) = (Echo::default(), Verifier::new(ORIGIN));
+    let (mut echo, mut verifier) = (Echo::default(), Verifier::new(ORIGIN, false));
     let said = 500 * FRAME as u64;
     let frames: Vec<_> = rig.stream.chunks(FRAME).collect();
     for frame in &frames[..100] {
@@ -197,7 +198,7 @@ fn a_packet_that_is_lost_is_missing_until_it_comes() {
 #[test]
 fn who_hears_only_others_has_no_echo() {
     for rig in rigs() {
-        let (mut echo, mut verifier) = (Echo::default(), Verifier::new(ORIGIN));
+        let (mut echo, mut verifier) = (Echo::default(), Verifier::new(ORIGIN, false));
         let mut random = Random(3);
         let mut count = 0;
         for _ in 0..500 {
@@ -239,11 +240,36 @@ fn take_pieces(rig: &Rig, mut random: Random) {
         }
     }
     stream.resize(stream.len().next_multiple_of(FRAME * width), 0);
-    let (mut echo, mut verifier) = (Echo::default(), Verifier::new(ORIGIN));
+    let (mut echo, mut verifier) = (Echo::default(), Verifier::new(ORIGIN, false));
     for frame in stream.chunks(FRAME * width) {
         verifier.take(&rig.speech, frame, 80_000, &mut echo);
     }
     let Echo { frames_right, samples_wrong, samples_silent, .. } = echo;
     let total = (stream.len() / width) as u64;
     assert!(FRAME as u64 * frames_right + samples_wrong + samples_silent <= total, "{echo:?}");
+}
+
+#[test]
+fn who_joins_may_be_heard_from_any_place_on_and_then_to_the_end() {
+    let rig = Rig::new(Encoding::Ulaw);
+    let heard = |stream: &[u8], joins: bool| {
+        let (mut echo, mut verifier) = (Echo::default(), Verifier::new(ORIGIN, joins));
+        for frame in stream.chunks(FRAME) {
+            verifier.take(&rig.speech, frame, 500 * FRAME as u64, &mut echo);
+        }
+        verifier.finish(500 * FRAME as u64, &mut echo);
+        echo
+    };
+    // Silence, then all from the eleventh frame on.
+    let late = [&rig.silence.repeat(3)[..], &rig.stream[rig.at(10 * FRAME)..]].concat();
+    let clean = Echo { frames_right: 490, ..Echo::default() };
+    let before = 10 * FRAME as u64;
+    assert_eq!(heard(&late, true), Echo { samples_before: before, ..clean });
+    assert_eq!(heard(&late, false), Echo { samples_missing: before, ..clean });
+    assert!(heard(&late, true).is_clean() && !heard(&late, false).is_clean());
+    // What is lost later is missing.
+    let mut holed = late;
+    holed.drain(100 * FRAME..101 * FRAME);
+    let holed = heard(&holed, true);
+    assert_eq!((holed.samples_before, holed.samples_missing), (before, FRAME as u64));
 }
