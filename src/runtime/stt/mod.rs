@@ -1,7 +1,7 @@
 //! Speech-to-text services: for each call a task that drives one WebSocket and one
 //! [`Session`](crate::processor::stt::Session).
 //!
-//! A task takes audio out of its [`line`] as soon as it is there, so that what waits for a slow
+//! A task takes audio out of its line as soon as it is there, so that what waits for a slow
 //! service waits in the session, where it is bounded, and the shard finds room always.
 
 mod collector;

@@ -192,6 +192,10 @@ impl Session {
     /// The service sends bytes, which no dialect knows.
     pub fn binary(&mut self, bytes: usize) {
         self.counts.binary += 1;
+        if let Some(connection) = &mut self.connection {
+            // Nonsense, but an answer.
+            connection.answered();
+        }
         self.fault("binary", format!("a message of {bytes} bytes that is no text"));
     }
 

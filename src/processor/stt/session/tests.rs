@@ -388,6 +388,9 @@ fn nonsense_is_counted_each_time_and_told_once() {
     rig.session.binary(7);
     rig.drain();
     assert_eq!(rig.faults(), ["binary"], "it had been well in between");
+    rig.sent();
+    rig.say(30);
+    assert_eq!(rig.sent(), pieces(6..36), "each was an answer: nothing is owed");
 }
 
 #[test]
