@@ -7,6 +7,7 @@
 mod io;
 mod media_watch;
 mod serving;
+mod telling;
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -19,9 +20,10 @@ use self::serving::{EventLog, Serving};
 use crate::audio::{AudioFrame, MediaFormat, Origin, Ptime};
 use crate::call::{CallInfo, EndReason, Transport};
 use crate::dsp::prefetch::prefetch;
-use crate::event::{EventKind, whole_millis};
+use crate::event::EventKind;
 use crate::media::{
-    AudioSocketLeg, CallStats, Leg, MediaSettings, Pacer, PacketizerSeed, Playout, RtpLeg, Uplink,
+    AudioSocketLeg, CallStats, DigitFilter, Leg, MediaSettings, Pacer, PacketizerSeed, Playout,
+    RtpLeg, Uplink,
 };
 use crate::processor::{End, Pipeline, Request, Setup, Waker};
 
@@ -35,6 +37,7 @@ pub struct Engine {
     /// A moment at which a frame is due.
     ticks: Option<Instant>,
     events: EventLog,
+    digits: DigitFilter,
     stats: CallStats,
     now: Instant,
     watch: MediaWatch,
@@ -120,6 +123,7 @@ impl Engine {
             ticks: None,
             // Mostly there is one at a time.
             events: EventLog { epoch, queue: VecDeque::with_capacity(1) },
+            digits: DigitFilter::default(),
             stats: CallStats::default(),
             now: epoch.instant,
             media_seen: false,
@@ -239,6 +243,10 @@ impl Engine {
                     self.start_pacer();
                 }
             }
+            Input::Command(Command::Digit(digit)) => {
+                self.take_digit(digit);
+                self.settle();
+            }
             Input::Command(Command::End(reason)) => self.end(reason),
             Input::Command(Command::Wake) => {
                 self.about.waker.arrived();
@@ -318,7 +326,7 @@ impl Engine {
                 Uplink::FormatMismatch { expected, actual } => {
                     self.tell(EventKind::FormatMismatch { expected, actual });
                 }
-                Uplink::Digit(digit) => self.tell(EventKind::Dtmf { digit }),
+                Uplink::Digit(digit) => self.take_digit(digit),
                 Uplink::Ended(reason) => {
                     ended = Some(reason);
                     break;
@@ -342,6 +350,7 @@ impl Engine {
             let Some(serving) = &mut self.serving else { return };
             match serving.requests.remove(0) {
                 Request::Emit(kind) => self.tell(kind),
+                Request::Digit(digit) => self.take_digit(digit),
                 Request::Hangup => return self.end(EndReason::Processor),
             }
         }
@@ -352,17 +361,6 @@ impl Engine {
             }
         }
         self.tell_queue_level();
-    }
-
-    /// Tells a watermark of the playout queue that was reached.
-    fn tell_queue_level(&mut self) {
-        let Some(playout) = self.serving.as_mut().map(|serving| &mut serving.playout) else {
-            return;
-        };
-        if let Some(level) = playout.take_level() {
-            let queued = playout.rate().duration_of(playout.queued() as u64);
-            self.tell(EventKind::QueueLevel { level, queued_ms: whole_millis(queued) });
-        }
     }
 
     /// Makes the frame that is due, if one is; true where `tx` holds something to send.
@@ -428,11 +426,6 @@ impl Engine {
     fn wake(&self) -> Option<Instant> {
         let tick = self.pacer.as_ref().map(Pacer::next);
         [tick, self.leg.wake(), self.watch.wake()].into_iter().flatten().min()
-    }
-
-    /// Tells an event to the chain and to the outside.
-    fn tell(&mut self, kind: EventKind) {
-        Serving::tell(&mut self.serving, &mut self.events, self.now, kind);
     }
 
     fn end(&mut self, reason: EndReason) {

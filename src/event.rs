@@ -13,7 +13,7 @@ use serde::{Serialize, Serializer};
 
 use crate::audio::MediaFormat;
 use crate::call::{CallId, EndReason, Transport};
-use crate::media::{CallStats, QueueLevel};
+use crate::media::{CallStats, DigitSource, QueueLevel};
 use crate::processor::stt::Transcript;
 
 /// One event of one call.
@@ -61,10 +61,15 @@ pub enum EventKind {
         /// RTP payload type or AudioSocket kind that came instead.
         actual: u8,
     },
-    /// A DTMF digit of the caller.
+    /// A DTMF digit of the caller: each press once, however many sources tell of it.
     Dtmf {
         /// `0` to `9`, `*`, `#`, `A` to `D`.
         digit: char,
+        /// Who told of it first: `audiosocket`, `rtp`, `ari` or `inband`.
+        source: DigitSource,
+        /// How long it was pressed; absent where that is not known, or not yet.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        duration_ms: Option<u64>,
     },
     /// The caller began to speak; told once that is certain.
     SpeechStarted {

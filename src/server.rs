@@ -35,7 +35,7 @@ use crate::config::Config;
 use crate::processor::recorder::RecorderFactory;
 use crate::processor::stt::TranscriberFactory;
 use crate::processor::vad::VadFactory;
-use crate::processor::{EchoFactory, PipelineError, Registry};
+use crate::processor::{DtmfFactory, EchoFactory, PipelineError, Registry};
 use crate::runtime::link::TlsError;
 use crate::runtime::recording::Recordings;
 use crate::runtime::stt::SttService;
@@ -107,7 +107,7 @@ struct RunningApi {
 impl Server {
     /// The processors that every server has: what pipelines of a [`Config`] may name, besides those
     /// that are added at [`Server::start`], and the speech-to-text services of the [`Config`] itself.
-    pub const PROCESSORS: [&str; 3] = ["echo", "recorder", "vad"];
+    pub const PROCESSORS: [&str; 4] = ["echo", "recorder", "vad", "dtmf"];
 
     /// Binds every socket and starts everything. An Asterisk that cannot be reached is no error:
     /// its session tries on.
@@ -286,6 +286,7 @@ fn registry(
     let recorder = RecorderFactory::new(Arc::new(recordings.clone()));
     registry.add_processor("recorder", Arc::new(recorder));
     registry.add_processor("vad", Arc::new(VadFactory::new(config.vad.clone())));
+    registry.add_processor("dtmf", Arc::new(DtmfFactory));
     for service in stt {
         let factory = Arc::new(TranscriberFactory::new(Arc::new(service.clone())));
         registry.add_processor(&format!("stt.{}", service.name()), Arc::clone(&factory) as _);

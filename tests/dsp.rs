@@ -8,6 +8,8 @@ mod codec_checks;
 mod codecs;
 #[path = "dsp/concealment.rs"]
 mod concealment;
+#[path = "dsp/dtmf.rs"]
+mod dtmf;
 #[path = "common/seeds.rs"]
 mod seeds;
 #[path = "common/speech.rs"]

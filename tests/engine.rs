@@ -12,6 +12,8 @@ mod downlink;
 mod drift;
 #[path = "common/driver.rs"]
 mod driver;
+#[path = "engine/dtmf.rs"]
+mod dtmf;
 #[path = "common/emulator.rs"]
 mod emulator;
 #[path = "../fuzz/jitter_checks.rs"]

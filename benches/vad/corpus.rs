@@ -95,7 +95,7 @@ fn track(voice: Voice, rate: SampleRate, random: &mut Random) -> Track {
         let pause = 0.4 + 2.6 * random.unit();
         samples.resize(samples.len() + (pause * f64::from(rate.hz())) as usize, 0);
         let file = &files[(random.unit() * files.len() as f64) as usize];
-        samples.extend(trimmed(read(file, rate)));
+        samples.extend(trimmed(&read(file, rate)));
     }
     samples.truncate(length);
     Track::new(name, rate, samples)
@@ -125,7 +125,7 @@ pub(crate) fn read(file: &Path, rate: SampleRate) -> Vec<i16> {
 }
 
 /// Without the quiet at both ends, which would blur the pauses.
-fn trimmed(samples: Vec<i16>) -> Vec<i16> {
+fn trimmed(samples: &[i16]) -> Vec<i16> {
     let is_audible = |sample: &i16| sample.unsigned_abs() > 100;
     let begin = samples.iter().position(is_audible).unwrap_or(0);
     let end = samples.iter().rposition(is_audible).map_or(samples.len(), |last| last + 1);

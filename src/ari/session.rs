@@ -26,6 +26,7 @@ use super::types::{AriEvent, Bridge, Channel};
 use crate::audio::MediaFormat;
 use crate::call::{CallId, CallInfo, Caller, EndReason, Transport};
 use crate::event::{CallEvent, EventKind};
+use crate::media::{Digit, DigitSource};
 use crate::processor::{PipelineError, Registry};
 use crate::runtime::{CallSpec, EventSink, MediaHandle, OpenError, Throttle};
 
@@ -195,6 +196,9 @@ impl Session {
                     self.drive(now, call, Input::CallerGone);
                 }
             }
+            AriEvent::ChannelDtmfReceived { channel, digit, duration_ms } => {
+                self.tell_digit(&channel, &digit, Duration::from_millis(duration_ms));
+            }
             AriEvent::BridgeDestroyed { bridge } => {
                 if let Some((call, _)) = self.ids.parse(&bridge.id) {
                     self.drive(now, call, Input::BridgeGone);
@@ -202,6 +206,15 @@ impl Session {
             }
             // The stream has ended itself.
             AriEvent::ApplicationReplaced | AriEvent::Other => {}
+        }
+    }
+
+    /// Tells the caller's call of a digit. What the external channel sends is none of the caller's.
+    fn tell_digit(&self, channel: &Channel, digit: &str, duration: Duration) {
+        let Some(call) = self.callers.get(&channel.id) else { return };
+        let key = digit.chars().next();
+        if let Some(digit) = key.and_then(|key| Digit::new(key, DigitSource::Ari, Some(duration))) {
+            self.media.digit(*call, digit);
         }
     }
 

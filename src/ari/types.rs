@@ -86,6 +86,16 @@ pub enum AriEvent {
         /// The channel.
         channel: Channel,
     },
+    /// A key was pressed on a channel, and let go.
+    ChannelDtmfReceived {
+        /// The channel.
+        channel: Channel,
+        /// The digit, one character.
+        digit: String,
+        /// How long it was pressed.
+        #[serde(default)]
+        duration_ms: u64,
+    },
     /// A bridge is gone.
     BridgeDestroyed {
         /// The bridge.

@@ -7,7 +7,7 @@ use crate::ari::AsteriskSettings;
 use crate::runtime::Secret;
 use crate::runtime::stt::SttSettings;
 
-const PROCESSORS: [&str; 3] = ["echo", "recorder", "vad"];
+const PROCESSORS: [&str; 4] = ["echo", "recorder", "vad", "dtmf"];
 const COMMENTED: &str = include_str!("../../docker/sidetone.toml");
 
 fn read(text: &str) -> (Config, Findings) {

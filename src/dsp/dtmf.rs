@@ -1,7 +1,11 @@
-//! DTMF digits as audio: the two tones of ITU-T Q.23. For whoever makes calls, or plays to them.
+//! DTMF digits as audio: the two tones of ITU-T Q.23, made and found.
+
+mod detector;
 
 use std::f64::consts::{PI, SQRT_2};
 use std::time::Duration;
+
+pub use detector::{DtmfDetector, Found};
 
 use super::tone::{Sine, to_sample};
 use crate::audio::SampleRate;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::call::EndReason;
 use crate::event::Event;
+use crate::media::Digit;
 
 /// What can happen to an engine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,6 +34,8 @@ pub enum Input<'a> {
 pub enum Command {
     /// Receive from and send to this address, and no other.
     SetPeer(SocketAddr),
+    /// Tell a digit that did not come by way of the leg.
+    Digit(Digit),
     /// End the call.
     End(EndReason),
     /// Something has come for a processor, from outside of the shard.

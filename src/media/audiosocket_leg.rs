@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use super::reception::Observer;
 use super::retimer::Retimer;
-use super::{CallStats, Reception, Rejected, Uplink};
+use super::{CallStats, Digit, DigitSource, Reception, Rejected, Uplink};
 use crate::audio::{AudioFrame, MediaFormat, Origin, Position, SampleRate};
 use crate::call::EndReason;
 use crate::dsp::l16;
@@ -235,8 +235,8 @@ impl AudioSocketLeg {
                 Step::Taken
             }
             Ok(Some(AudioSocketFrame::Dtmf(byte))) => {
-                let digit = char::from(byte).to_ascii_uppercase();
-                if matches!(digit, '0'..='9' | 'A'..='D' | '*' | '#') {
+                let digit = Digit::new(char::from(byte), DigitSource::AudioSocket, None);
+                if let Some(digit) = digit {
                     return Step::Tell(Uplink::Digit(digit));
                 }
                 stats.rejected.count(Rejected::Malformed);

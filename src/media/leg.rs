@@ -1,7 +1,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use super::{AudioSocketLeg, CallStats, Reception, RtpLeg};
+use super::{AudioSocketLeg, CallStats, Digit, Reception, RtpLeg};
 use crate::audio::{AudioFrame, MediaFormat, SampleRate};
 use crate::call::EndReason;
 use crate::dsp::prefetch::prefetch;
@@ -28,7 +28,7 @@ pub enum Uplink<'a> {
         actual: u8,
     },
     /// A digit of the caller.
-    Digit(char),
+    Digit(Digit),
     /// The peer ended the leg.
     Ended(EndReason),
 }

@@ -5,6 +5,9 @@
 
 mod audiosocket_leg;
 mod beside_audio;
+mod digit;
+mod digit_filter;
+mod digit_reader;
 mod drift;
 mod interarrival;
 pub mod jitter;
@@ -27,6 +30,8 @@ mod stats;
 mod timeline;
 
 pub use audiosocket_leg::AudioSocketLeg;
+pub use digit::{Digit, DigitCounts, DigitSource};
+pub use digit_filter::DigitFilter;
 pub use drift::DriftEstimator;
 pub use interarrival::InterarrivalJitter;
 pub use leg::{Leg, Uplink};

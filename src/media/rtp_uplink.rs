@@ -1,6 +1,7 @@
 use std::time::{Duration, Instant};
 
 use super::beside_audio::{COMFORT_NOISE, TELEPHONE_EVENT, is_beside_audio};
+use super::digit_reader::DigitReader;
 use super::interarrival::nanos;
 use super::jitter::{Arrival, JitterBuffer, Packet, Popped};
 use super::reception::Observer;
@@ -72,6 +73,7 @@ pub(super) struct RtpUplink {
     hole_is_filled: bool,
     /// Length of the latest frame: what a missing one is taken to have had.
     frame_samples: usize,
+    digits: DigitReader,
 }
 
 /// A frame that lies in `samples`.
@@ -122,6 +124,7 @@ impl RtpUplink {
             hole_frame: 0,
             hole_is_filled: false,
             frame_samples: 0,
+            digits: DigitReader::new(format.clock_rate()),
         }
     }
 
@@ -179,7 +182,7 @@ impl RtpUplink {
         }
     }
 
-    /// Makes sure that there is a frame to [take](Self::take); false where there is none now.
+    /// Makes sure that there is a frame or a digit to [take](Self::take); false where there is none now.
     pub(super) fn advance(&mut self, now: Instant, stats: &mut CallStats) -> bool {
         while !self.has_frame() {
             if !self.pop(now, stats) {
@@ -189,9 +192,9 @@ impl RtpUplink {
         true
     }
 
-    /// Whether there is a frame to take.
+    /// Whether there is a frame or a digit to take.
     pub(super) fn has_frame(&self) -> bool {
-        self.ready.is_some() || self.concealed_frames_due > 0
+        self.ready.is_some() || self.concealed_frames_due > 0 || !self.digits.is_empty()
     }
 
     /// Whether comfort noise has to be put out by now, where nothing else is.
@@ -204,8 +207,11 @@ impl RtpUplink {
         true
     }
 
-    /// The frame that is there; the next one of comfort noise where there is none.
+    /// The digit or frame that is there; the next one of comfort noise where there is none.
     pub(super) fn take(&mut self, stats: &mut CallStats) -> Uplink<'_> {
+        if let Some(digit) = self.digits.pop() {
+            return Uplink::Digit(digit);
+        }
         if let Some((position, count)) = self.padding.take() {
             let samples = &mut self.padding_samples;
             samples.resize(count, 0);
@@ -254,6 +260,7 @@ impl RtpUplink {
         self.observed_ns = None;
         self.before = Before::Something;
         self.noise = false;
+        self.digits.restart();
     }
 
     /// Uses the packet that is next in order.
@@ -279,7 +286,10 @@ impl RtpUplink {
                 }
                 Err(_) => stats.rejected.count(Rejected::PayloadSize),
             },
-            TELEPHONE_EVENT => self.not_only_audio(),
+            TELEPHONE_EVENT => {
+                self.not_only_audio();
+                self.digits.read(ts, payload, stats);
+            }
             _ => self.use_audio(now, ts, payload, stats),
         }
     }
@@ -332,6 +342,9 @@ impl RtpUplink {
 
     /// Decodes a packet whose place was given up, where the archive still wants it.
     fn use_late(&mut self, now: Instant, packet: &Packet<'_>, stats: &mut CallStats) -> bool {
+        if packet.payload_type.value() == TELEPHONE_EVENT {
+            self.digits.read(packet.ts, packet.payload, stats);
+        }
         let end = self.timeline.end();
         let in_window = |position: &Position| end.0.saturating_sub(position.0) <= self.late_window;
         let Some(position) = self.timeline.place_late(now, packet.ts).filter(in_window) else {

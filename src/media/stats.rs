@@ -3,7 +3,7 @@ use std::ops::AddAssign;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::Reception;
+use super::{DigitCounts, Reception};
 
 /// Why something that a peer sent was dropped.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -136,6 +136,10 @@ pub struct CallStats {
     pub timestamp_jumps: u64,
     /// Frames made longer or shorter, because the sender's clock is not ours.
     pub frames_retimed: u64,
+    /// Digits of the caller.
+    pub digits: DigitCounts,
+    /// Digits that another source had told of already.
+    pub digits_repeated: u64,
     /// What was dropped.
     pub rejected: Rejections,
     /// How well its audio arrived: of one call. A sum of several calls' counters leaves it out.
@@ -155,6 +159,8 @@ impl AddAssign<&Self> for CallStats {
         self.stream_restarts += other.stream_restarts;
         self.timestamp_jumps += other.timestamp_jumps;
         self.frames_retimed += other.frames_retimed;
+        self.digits += &other.digits;
+        self.digits_repeated += other.digits_repeated;
         self.rejected += &other.rejected;
     }
 }

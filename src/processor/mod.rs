@@ -5,6 +5,7 @@
 //! half in `runtime/`, behind a bounded queue, and is woken by that half through its [`Waker`].
 
 mod chain;
+mod dtmf;
 mod echo;
 mod live_feed;
 mod pipeline;
@@ -18,6 +19,7 @@ mod waker;
 use std::time::Duration;
 
 pub use chain::Chain;
+pub use dtmf::DtmfFactory;
 pub use echo::{EchoFactory, EchoSettings};
 pub use live_feed::LiveFeed;
 pub use pipeline::{Pipeline, PipelineError, ProcessorFactory, Registry};
@@ -27,7 +29,7 @@ pub use waker::Waker;
 use crate::audio::{AudioFrame, Position, SampleRate};
 use crate::call::CallInfo;
 use crate::event::{EventKind, whole_millis};
-use crate::media::{CallStats, Cleared, Playout};
+use crate::media::{CallStats, Cleared, Digit, Playout};
 
 /// One stage of a call's chain.
 ///
@@ -101,6 +103,7 @@ pub struct Context<'a> {
 #[derive(Debug)]
 pub(crate) enum Request {
     Emit(EventKind),
+    Digit(Digit),
     Hangup,
 }
 
@@ -204,6 +207,11 @@ impl Context<'_> {
     /// Adds an event to the call's events.
     pub fn emit(&mut self, event: EventKind) {
         self.requests.push(Request::Emit(event));
+    }
+
+    /// Tells a digit that the caller pressed, unless another source has told of the same press.
+    pub fn digit(&mut self, digit: Digit) {
+        self.requests.push(Request::Digit(digit));
     }
 
     /// Ends the call.

@@ -14,7 +14,7 @@ use crate::audio::MediaFormat;
 use crate::call::{CallId, EndReason, Transport};
 use crate::engine::Command;
 use crate::event::{CallEvent, Event, EventKind};
-use crate::media::CallStats;
+use crate::media::{CallStats, Digit};
 
 /// Why a call was not opened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
@@ -109,6 +109,14 @@ impl MediaHandle {
     pub fn set_peer(&self, call: CallId, peer: SocketAddr) {
         if let Some(shard) = self.0.directory.shard_of(call) {
             self.send(shard, ShardCommand::Call(call, Command::SetPeer(peer)));
+        }
+    }
+
+    /// Tells a call of a digit that did not come with its audio. A call that is not there hears of
+    /// none.
+    pub fn digit(&self, call: CallId, digit: Digit) {
+        if let Some(shard) = self.0.directory.shard_of(call) {
+            self.send(shard, ShardCommand::Call(call, Command::Digit(digit)));
         }
     }
 

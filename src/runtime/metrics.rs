@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 
 use super::lateness::Lateness;
 use crate::call::Transport;
-use crate::media::{CallStats, Reception, Rejected, Rejections};
+use crate::media::{CallStats, DigitSource, Reception, Rejected, Rejections};
 
 /// Why an AudioSocket connection was turned away.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -280,6 +280,12 @@ impl Collector for MediaCollector {
                 ("change", "restart", media.stream_restarts),
                 ("change", "timestamp_jump", media.timestamp_jumps),
             ],
+        )?;
+        family(
+            "sidetone_digits",
+            "DTMF digits of callers by who told of them first",
+            MetricType::Counter,
+            &DigitSource::ALL.map(|source| ("source", source.label(), media.digits.of(source))),
         )?;
         let reasons = |counts: Rejections| {
             Rejected::ALL.map(|reason| ("reason", reason.label(), counts.of(reason)))

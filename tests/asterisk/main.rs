@@ -20,6 +20,7 @@ mod support;
 
 mod control;
 mod dialplan;
+mod dtmf;
 mod echo;
 mod forgery;
 mod formats;

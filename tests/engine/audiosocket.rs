@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use sidetone::audio::{MediaFormat, SampleRate};
 use sidetone::call::EndReason;
 use sidetone::event::EventKind;
-use sidetone::media::{MediaSettings, Rejected};
+use sidetone::media::{DigitSource, MediaSettings, Rejected};
 use sidetone::wire::audiosocket::ErrorCode;
 use sidetone::wire::audiosocket::{encode_audio, encode_dtmf, encode_error, encode_uuid};
 use uuid::Uuid;
@@ -31,7 +31,7 @@ fn uplink(rig: &Rig) -> Vec<Kept> {
 /// Digits of the caller that were told.
 fn digits(rig: &Rig) -> String {
     let digit = |(_, kind): (_, &EventKind)| match kind {
-        EventKind::Dtmf { digit } => Some(*digit),
+        EventKind::Dtmf { digit, source: DigitSource::AudioSocket, .. } => Some(*digit),
         _ => None,
     };
     rig.events().filter_map(digit).collect()

@@ -282,17 +282,14 @@ fn a_processor_may_hang_up_at_the_news_that_no_media_comes() {
 fn what_a_processor_emits_is_told_to_the_chain_and_outside_once() {
     let script: Script = Box::new(|moment, cx| {
         if let Moment::Uplink(_) = moment {
-            cx.emit(EventKind::Dtmf { digit: '5' });
+            cx.emit(EventKind::PlaybackDone);
         }
     });
     let mut rig = Rig::rtp_with(FORMAT, MediaSettings::default(), script);
     let mut sender = Sender::new(FORMAT);
     rig.datagram(ms(5), &sender.packet());
     rig.run_until(ms(100));
-    assert_eq!(names(&rig), ["call_started", "media_ready", "dtmf"]);
+    assert_eq!(names(&rig), ["call_started", "media_ready", "playback_done"]);
     let seen = rig.seen();
-    assert!(matches!(
-        seen.events[..],
-        [EventKind::MediaReady { .. }, EventKind::Dtmf { digit: '5' }]
-    ));
+    assert!(matches!(seen.events[..], [EventKind::MediaReady { .. }, EventKind::PlaybackDone]));
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use sidetone::audio::{AudioFrame, MediaFormat, SampleRate};
 use sidetone::call::{CallInfo, Transport};
 use sidetone::event::{CallEvent, EventKind};
-use sidetone::media::MediaSettings;
+use sidetone::media::{DigitSource, MediaSettings};
 use sidetone::processor::recorder::{RecorderFactory, RecorderSettings};
 use sidetone::processor::{
     Context, EchoFactory, EchoSettings, Pipeline, Processor, ProcessorFactory, Setup,
@@ -49,7 +49,8 @@ struct Watch;
 impl Processor for Watch {
     fn uplink(&mut self, _frame: &mut AudioFrame<'_>, cx: &mut Context<'_>) {
         watch_this_thread();
-        cx.emit(EventKind::Dtmf { digit: '5' });
+        let source = DigitSource::Inband;
+        cx.emit(EventKind::Dtmf { digit: '5', source, duration_ms: None });
     }
 }
 

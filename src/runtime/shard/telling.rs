@@ -1,4 +1,4 @@
-use tracing::{debug, info, warn};
+use tracing::{debug, info, trace, warn};
 
 use crate::call::CallId;
 use crate::event::{CallEvent, Event, EventKind};
@@ -33,6 +33,11 @@ pub(super) fn tell(call: CallId, event: Event, events: Option<&EventSink>) {
             debug!(call.id = %call, heard.is_final, words = heard.words.len(), "transcript");
         }
         EventKind::SttMessage { service, .. } => debug!(call.id = %call, %service, "message"),
+        // Digits are personal data as numbers are: a PIN, a card's number.
+        EventKind::Dtmf { digit, source, .. } => {
+            debug!(call.id = %call, source = source.label(), "digit");
+            trace!(call.id = %call, %digit, "digit");
+        }
         kind => debug!(call.id = %call, ?kind, "event"),
     }
     if let Some(events) = events {

@@ -303,7 +303,9 @@ impl Board {
                 (channel.id, false)
             }
             AriEvent::BridgeDestroyed { bridge } => (bridge.id, false),
-            AriEvent::ApplicationReplaced | AriEvent::Other => return,
+            AriEvent::ChannelDtmfReceived { .. }
+            | AriEvent::ApplicationReplaced
+            | AriEvent::Other => return,
         };
         if let Some((id, role)) = self.maker.ids.parse(&name) {
             self.tell(id, if has_entered { Turn::Entered(role) } else { Turn::Gone });
