@@ -109,6 +109,13 @@ pub enum EventKind {
     },
     /// The playout queue ran empty: all that was queued has been sent.
     PlaybackDone,
+    /// Something that was to be played cannot be.
+    PlaybackFailed {
+        /// What it was: a file's name, or tones.
+        source: String,
+        /// Why not.
+        error: String,
+    },
     /// The recorder stopped before the call did.
     RecordingFailed {
         /// The file that holds what was recorded until then.

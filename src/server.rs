@@ -32,11 +32,13 @@ use crate::api::{self, Api};
 use crate::ari::{self, AriHandle, AriSession};
 use crate::call::EndReason;
 use crate::config::Config;
+use crate::processor::player::PlayerFactory;
 use crate::processor::recorder::RecorderFactory;
 use crate::processor::stt::TranscriberFactory;
 use crate::processor::vad::VadFactory;
 use crate::processor::{DtmfFactory, EchoFactory, PipelineError, Registry};
 use crate::runtime::link::TlsError;
+use crate::runtime::prompts::Prompts;
 use crate::runtime::recording::Recordings;
 use crate::runtime::stt::SttService;
 use crate::runtime::{self, Clock, MediaHandle, Runtime};
@@ -69,6 +71,9 @@ pub enum ServerError {
         /// Why not.
         source: TlsError,
     },
+    /// The thread that reads files to play could not be started.
+    #[error("cannot start the player: {0}")]
+    Player(#[source] io::Error),
     /// A pipeline names a processor that is not there.
     #[error(transparent)]
     Pipeline(#[from] PipelineError),
@@ -107,7 +112,7 @@ struct RunningApi {
 impl Server {
     /// The processors that every server has: what pipelines of a [`Config`] may name, besides those
     /// that are added at [`Server::start`], and the speech-to-text services of the [`Config`] itself.
-    pub const PROCESSORS: [&str; 4] = ["echo", "recorder", "vad", "dtmf"];
+    pub const PROCESSORS: [&str; 5] = ["echo", "recorder", "vad", "dtmf", "player"];
 
     /// Binds every socket and starts everything. An Asterisk that cannot be reached is no error:
     /// its session tries on.
@@ -128,7 +133,8 @@ impl Server {
         let recordings =
             Recordings::start(config.recorder.clone(), clock).map_err(ServerError::Recordings)?;
         let stt = services(config, &recordings, clock)?;
-        let registry = Arc::new(registry(config, &recordings, &stt, customise)?);
+        let prompts = Prompts::start(&config.player).map_err(ServerError::Player)?;
+        let registry = Arc::new(registry(config, &recordings, &stt, prompts, customise)?);
         let runtime = Runtime::start(
             &config.runtime,
             &config.media,
@@ -279,6 +285,7 @@ fn registry(
     config: &Config,
     recordings: &Recordings,
     stt: &[SttService],
+    prompts: Prompts,
     customise: impl FnOnce(&mut Registry),
 ) -> Result<Registry, PipelineError> {
     let mut registry = Registry::default();
@@ -294,6 +301,8 @@ fn registry(
             registry.add_processor("stt", factory);
         }
     }
+    let player = PlayerFactory::new(config.player.clone(), Arc::new(prompts));
+    registry.add_processor("player", Arc::new(player));
     customise(&mut registry);
     for (name, processors) in &config.pipelines.named {
         registry.add_pipeline(name, processors)?;

@@ -13,7 +13,7 @@ use sidetone::media::ReturnFormat;
 use sidetone::runtime::Accept;
 use tempfile::TempDir;
 
-const PROCESSORS: [&str; 4] = ["echo", "recorder", "vad", "dtmf"];
+const PROCESSORS: [&str; 5] = ["echo", "recorder", "vad", "dtmf", "player"];
 /// A block that is complete.
 const ASTERISK: &str = "[[asterisk]]\npassword = \"hunter2\"\n";
 
@@ -163,9 +163,9 @@ processors = [\"recoder\"]
             "f.toml:12: pipelines.default: the pipeline \"ehco\" is not allowed, did you mean \
              `echo`?; allowed: echo, echo-record, mine, record",
             "f.toml:15: pipelines.mine.processors: the processor \"recoder\" is not allowed, did \
-             you mean `recorder`?; allowed: echo, recorder, vad, dtmf",
+             you mean `recorder`?; allowed: echo, recorder, vad, dtmf, player",
             "f.toml:17: recoder: unknown key, did you mean `recorder`?; allowed: server, log, \
-             rtp, audiosocket, jitter, playout, media, opus, echo, recorder, vad, stt, pipelines, api, asterisk",
+             rtp, audiosocket, jitter, playout, media, opus, echo, player, recorder, vad, stt, pipelines, api, asterisk",
             "environment SIDETONE__SERVER__SHARDS: server.shards: expected an integer, found text \
              (\"many\")",
             "flag --log-level: log.level: \"loud\" is not allowed; allowed: error, warn, info, \

@@ -28,6 +28,8 @@ mod model;
 mod network;
 #[path = "engine/pauses.rs"]
 mod pauses;
+#[path = "engine/player.rs"]
+mod player;
 #[path = "engine/reception.rs"]
 mod reception;
 #[path = "common/seeds.rs"]

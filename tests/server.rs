@@ -277,3 +277,53 @@ async fn a_program_can_add_processors_of_its_own() {
     ended(stream).await;
     assert_eq!(counter.0.load(Ordering::Relaxed), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_is_played_to_a_caller_and_nothing_outside_of_its_folder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let samples: Vec<i16> = (1..=4_000).collect();
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 8_000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let path = folder.path().join("hello.wav");
+    let mut writer = hound::WavWriter::create(&path, spec).expect("the folder is writable");
+    samples.iter().for_each(|sample| writer.write_sample(*sample).expect("written"));
+    writer.finalize().expect("written");
+    let mut config = config(&folder);
+    config.player.root = Some(folder.path().to_owned());
+    config.pipelines.default = "announce".to_owned();
+    config.pipelines.named.insert("announce".to_owned(), vec!["player".to_owned()]);
+
+    config.player.play = Some("hello.wav".parse().expect("a name"));
+    let server = start(&config).await;
+    let mut stream = call(&server).await;
+    let mut heard = Vec::new();
+    let mut frame = [0; 323];
+    while heard.len() < samples.len() {
+        timeout(LIMIT, stream.read_exact(&mut frame)).await.expect("in time").expect("audio");
+        let (pairs, _) = frame[3..].as_chunks();
+        let sound = pairs.iter().map(|pair| i16::from_le_bytes(*pair));
+        let begun = !heard.is_empty();
+        heard.extend(sound.skip_while(|sample| !begun && *sample == 0));
+    }
+    assert!(heard[..samples.len()] == samples, "every sample, in order");
+    drop(stream);
+    server.stop().await;
+
+    config.player.play = Some("../hello.wav".parse().expect("a name"));
+    let server = start(&config).await;
+    let stream = call(&server).await;
+    let failed = || server.media().metrics().media().playbacks_failed;
+    timeout(LIMIT, async {
+        while failed() == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await
+    .expect("the failure is counted");
+    drop(stream);
+    server.stop().await;
+}

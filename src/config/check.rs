@@ -8,6 +8,7 @@ use super::error::Problem;
 use super::reader::Findings;
 use crate::audio::{MediaFormat, SampleRate};
 use crate::call::Transport;
+use crate::processor::player::PlaySpec;
 
 /// The packet time that Asterisk uses if nothing else was agreed on, and we always.
 const PACKET: Duration = Duration::from_millis(20);
@@ -21,6 +22,7 @@ pub(super) fn consistency(config: &Config, findings: &Findings) {
         advertised(config, &conflict);
     }
     times(config, &conflict);
+    player(config, &conflict);
     for (index, block) in config.asterisk.iter().enumerate() {
         let key = |key: &str| format!("asterisk.{index}.{key}");
         let earlier = &config.asterisk[..index];
@@ -106,6 +108,12 @@ fn times(config: &Config, conflict: &impl Fn(&str, String)) {
             media.playout_max_queue.as_millis()
         );
         conflict("echo.delay_ms", reason);
+    }
+}
+
+fn player(config: &Config, conflict: &impl Fn(&str, String)) {
+    if let (Some(PlaySpec::File(name)), None) = (&config.player.play, &config.player.root) {
+        conflict("player.play", format!("{name:?} is a file, which needs player.root"));
     }
 }
 

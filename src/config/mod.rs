@@ -38,6 +38,7 @@ use crate::api::ApiSettings;
 use crate::ari::AsteriskSettings;
 use crate::media::MediaSettings;
 use crate::processor::EchoSettings;
+use crate::processor::player::PlayerSettings;
 use crate::processor::recorder::RecorderSettings;
 use crate::processor::vad::VadSettings;
 use crate::runtime::RuntimeSettings;
@@ -68,6 +69,8 @@ pub struct Config {
     pub media: MediaSettings,
     /// `[echo]`.
     pub echo: EchoSettings,
+    /// `[player]`.
+    pub player: PlayerSettings,
     /// `[recorder]`.
     pub recorder: RecorderSettings,
     /// `[vad]`.
@@ -121,6 +124,7 @@ impl Config {
             ["jitter", "playout", "media", "opus"].map(|key| root.section(key));
         let media = sections::media(jitter, playout, media, opus);
         let echo = sections::echo(root.section("echo"));
+        let player = sections::player(root.section("player"));
         let recorder = sections::recorder(root.section("recorder"));
         let vad = sections::vad(root.section("vad"));
         let stt = stt::services(root.section("stt"), variables);
@@ -139,6 +143,7 @@ impl Config {
             runtime,
             media,
             echo,
+            player,
             recorder,
             vad,
             stt,

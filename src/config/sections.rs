@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::address::{host, host_and_optional_port};
@@ -16,6 +17,7 @@ use crate::dsp::opus;
 use crate::dsp::vad::DetectorKind;
 use crate::media::{MediaSettings, OpusSettings, ReturnFormat, SilencePolicy};
 use crate::processor::EchoSettings;
+use crate::processor::player::PlayerSettings;
 use crate::processor::recorder::RecorderSettings;
 use crate::processor::vad::VadSettings;
 use crate::runtime::{Accept, AudioSocketSettings, RtpSettings, RuntimeSettings};
@@ -164,14 +166,33 @@ pub(super) fn echo(mut section: Section<'_>) -> EchoSettings {
     settings
 }
 
+/// `[player]`.
+pub(super) fn player(mut section: Section<'_>) -> PlayerSettings {
+    let default = PlayerSettings::default();
+    let settings = PlayerSettings {
+        root: section.parsed("root", "the path of a folder", folder),
+        play: section.parsed(
+            "play",
+            "a file's name below player.root, or tones such as tone:425/1000,0/4000",
+            |text| text.parse().ok(),
+        ),
+        looped: section.boolean("loop", default.looped),
+        cache_bytes: section.integer("cache_bytes", default.cache_bytes, 1 << 16..=1 << 40),
+    };
+    section.finish();
+    settings
+}
+
+fn folder(text: &str) -> Option<PathBuf> {
+    (!text.is_empty()).then(|| text.into())
+}
+
 /// `[recorder]`.
 pub(super) fn recorder(mut section: Section<'_>) -> RecorderSettings {
     let default = RecorderSettings::default();
     let settings = RecorderSettings {
         directory: section
-            .parsed("directory", "the path of a folder", |text| {
-                (!text.is_empty()).then(|| text.into())
-            })
+            .parsed("directory", "the path of a folder", folder)
             .unwrap_or(default.directory),
         flush_every: section.millis("flush_ms", default.flush_every, 50..=700),
         queue: section.millis("queue_ms", default.queue, 1_000..=120_000),

@@ -7,7 +7,7 @@ use crate::ari::AsteriskSettings;
 use crate::runtime::Secret;
 use crate::runtime::stt::SttSettings;
 
-const PROCESSORS: [&str; 4] = ["echo", "recorder", "vad", "dtmf"];
+const PROCESSORS: [&str; 5] = ["echo", "recorder", "vad", "dtmf", "player"];
 const COMMENTED: &str = include_str!("../../docker/sidetone.toml");
 
 fn read(text: &str) -> (Config, Findings) {

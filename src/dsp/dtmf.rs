@@ -2,12 +2,13 @@
 
 mod detector;
 
-use std::f64::consts::{PI, SQRT_2};
+use std::f64::consts::SQRT_2;
 use std::time::Duration;
 
 pub use detector::{DtmfDetector, Found};
 
-use super::tone::{Sine, to_sample};
+pub use super::tone::RAMP;
+use super::tone::{Sine, edge_gain, to_sample};
 use crate::audio::SampleRate;
 
 /// Frequencies of the rows, in Hz (Q.23).
@@ -17,10 +18,6 @@ const UPPER_HZ: [f64; 4] = [1209.0, 1336.0, 1477.0, 1633.0];
 /// The keypad, row by row.
 const KEYS: [[char; 4]; 4] =
     [['1', '2', '3', 'A'], ['4', '5', '6', 'B'], ['7', '8', '9', 'C'], ['*', '0', '#', 'D']];
-
-/// Length of the rise and of the fall of a digit, each half a period of a cosine within the digit's
-/// `on`: an edge without a click. A digit of less than twice this rises and falls faster.
-pub const RAMP: Duration = Duration::from_millis(5);
 
 /// Samples that are worked on at once.
 const PIECE: usize = 128;
@@ -110,11 +107,7 @@ impl Dtmf {
 
     /// The ramp at the present sample, 0 to 1.
     fn gain(&self) -> f64 {
-        let edge = self.position.min(self.on - 1 - self.position);
-        if edge >= self.ramp {
-            return 1.0;
-        }
-        0.5 - 0.5 * (PI * (edge as f64 + 0.5) / self.ramp as f64).cos()
+        edge_gain(self.position, self.on, self.ramp)
     }
 }
 

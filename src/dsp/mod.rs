@@ -4,6 +4,7 @@
 //! convert write into the caller's buffer, do as many samples as both slices hold, answer how many
 //! that were, and do not allocate.
 
+pub mod cadence;
 pub mod codec;
 pub mod comfort_noise;
 pub mod conceal;

@@ -1,8 +1,13 @@
 //! Tones.
 
-use std::f64::consts::TAU;
+use std::f64::consts::{PI, TAU};
+use std::time::Duration;
 
 use crate::audio::SampleRate;
+
+/// Length of the rise and of the fall of a tone, each half a period of a cosine within it: an edge
+/// without a click. A tone of less than twice this rises and falls faster.
+pub const RAMP: Duration = Duration::from_millis(5);
 
 /// Turns of the phase accumulator in one period.
 const TURN: f64 = 18_446_744_073_709_551_616.0; // 2^64
@@ -94,6 +99,16 @@ impl Sine {
 
 fn radians(phase: u64) -> f64 {
     phase as f64 / TURN * TAU
+}
+
+/// The level, 0 to 1, of sample `position` of a tone of so many samples that rises and falls within
+/// `ramp` of them.
+pub(super) fn edge_gain(position: usize, samples: usize, ramp: usize) -> f64 {
+    let edge = position.min(samples - 1 - position);
+    if edge >= ramp {
+        return 1.0;
+    }
+    0.5 - 0.5 * (PI * (edge as f64 + 0.5) / ramp as f64).cos()
 }
 
 /// The nearest sample; what is beyond full scale is limited.

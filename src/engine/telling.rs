@@ -7,6 +7,7 @@ use crate::media::Digit;
 impl Engine {
     /// Tells an event to the chain and to the outside.
     pub(super) fn tell(&mut self, kind: EventKind) {
+        self.stats.playbacks_failed += u64::from(matches!(kind, EventKind::PlaybackFailed { .. }));
         Serving::tell(&mut self.serving, &mut self.events, self.now, kind);
     }
 

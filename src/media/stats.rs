@@ -140,6 +140,8 @@ pub struct CallStats {
     pub digits: DigitCounts,
     /// Digits that another source had told of already.
     pub digits_repeated: u64,
+    /// Files and tones that could not be played.
+    pub playbacks_failed: u64,
     /// What was dropped.
     pub rejected: Rejections,
     /// How well its audio arrived: of one call. A sum of several calls' counters leaves it out.
@@ -161,6 +163,7 @@ impl AddAssign<&Self> for CallStats {
         self.frames_retimed += other.frames_retimed;
         self.digits += &other.digits;
         self.digits_repeated += other.digits_repeated;
+        self.playbacks_failed += other.playbacks_failed;
         self.rejected += &other.rejected;
     }
 }

@@ -9,6 +9,7 @@ mod dtmf;
 mod echo;
 mod live_feed;
 mod pipeline;
+pub mod player;
 pub mod recorder;
 mod resampled;
 mod setup;

@@ -287,6 +287,12 @@ impl Collector for MediaCollector {
             MetricType::Counter,
             &DigitSource::ALL.map(|source| ("source", source.label(), media.digits.of(source))),
         )?;
+        family(
+            "sidetone_playbacks",
+            "Files and tones that were to be played",
+            MetricType::Counter,
+            &[("result", "failed", media.playbacks_failed)],
+        )?;
         let reasons = |counts: Rejections| {
             Rejected::ALL.map(|reason| ("reason", reason.label(), counts.of(reason)))
         };

@@ -14,6 +14,7 @@ mod lateness;
 pub mod link;
 mod listeners;
 mod metrics;
+pub mod prompts;
 pub mod recording;
 mod secret;
 mod settings;
