@@ -125,11 +125,11 @@ pub(crate) fn read(file: &Path, rate: SampleRate) -> Vec<i16> {
 }
 
 /// Without the quiet at both ends, which would blur the pauses.
-fn trimmed(samples: &[i16]) -> Vec<i16> {
+fn trimmed(samples: &[i16]) -> &[i16] {
     let is_audible = |sample: &i16| sample.unsigned_abs() > 100;
     let begin = samples.iter().position(is_audible).unwrap_or(0);
     let end = samples.iter().rposition(is_audible).map_or(samples.len(), |last| last + 1);
-    samples[begin.min(end)..end].to_vec()
+    &samples[begin.min(end)..end]
 }
 
 /// Brings what is speech to its level; answers which cells are loud.

@@ -33,7 +33,7 @@ impl Peer {
         let folder = root.join("target/vad/onnxruntime");
         let output = prepare(root, &folder, material).and_then(|arguments| {
             Command::new(python)
-                .arg(root.join("benches/vad/onnxruntime.py"))
+                .arg(root.join("benches/vad/peer.py"))
                 .arg(model)
                 .args(arguments)
                 .output()
@@ -46,7 +46,7 @@ impl Peer {
         };
         let peer = (value("frame_ns"), value("area 8000"), value("area 16000"));
         let (Some(frame_ns), Some(narrow_area), Some(wide_area)) = peer else {
-            panic!("onnxruntime.py: {}", String::from_utf8_lossy(&output.stderr));
+            panic!("peer.py: {}", String::from_utf8_lossy(&output.stderr));
         };
         Some(Self { frame_ns, narrow_area, wide_area })
     }

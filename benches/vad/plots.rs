@@ -82,7 +82,7 @@ where
         x_desc: "speech above the noise, dB",
         y_desc: "area below the curve",
         x_digits: 0,
-        y_digits: 1,
+        y_digits: 2,
     };
     let mut chart = mesh(area, &look)?;
     for (row, colour) in rows.iter().zip(COLOURS) {

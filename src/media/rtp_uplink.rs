@@ -287,7 +287,7 @@ impl RtpUplink {
                 Err(_) => stats.rejected.count(Rejected::PayloadSize),
             },
             TELEPHONE_EVENT => {
-                self.not_only_audio();
+                self.before.put_something();
                 self.digits.read(ts, payload, stats);
             }
             _ => self.use_audio(now, ts, payload, stats),
@@ -410,7 +410,7 @@ impl RtpUplink {
             self.hole_is_filled = true;
             return;
         }
-        self.not_only_audio();
+        self.before.put_something();
         self.concealed_frames_due = packets.min(gap / frame).min(may);
         self.hole_is_filled = gap - self.concealed_frames_due * frame < frame;
     }
@@ -444,12 +444,5 @@ impl RtpUplink {
         let is_pause = self.noise && self.jitter.waiting() == 0;
         let due = is_pause.then(|| self.timeline.end().0 + self.transit)?;
         Some(self.epoch + self.rate.duration_of(due) + NOISE_LAG)
-    }
-
-    /// Something that is no audio lies before the next packet of audio.
-    fn not_only_audio(&mut self) {
-        if self.before == Before::Nothing {
-            self.before = Before::Something;
-        }
     }
 }

@@ -64,6 +64,15 @@ pub enum Before {
     Noise,
 }
 
+impl Before {
+    /// Something that is no audio lies there, too.
+    pub(super) fn put_something(&mut self) {
+        if *self == Self::Nothing {
+            *self = Self::Something;
+        }
+    }
+}
+
 /// Where a packet lies.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Place {
