@@ -165,7 +165,8 @@ processors = [\"recoder\"]
             "f.toml:15: pipelines.mine.processors: the processor \"recoder\" is not allowed, did \
              you mean `recorder`?; allowed: echo, recorder, vad, dtmf, player",
             "f.toml:17: recoder: unknown key, did you mean `recorder`?; allowed: server, log, \
-             rtp, audiosocket, jitter, playout, media, opus, echo, player, recorder, vad, stt, pipelines, api, asterisk",
+             rtp, audiosocket, jitter, playout, media, opus, echo, player, recorder, vad, \
+             stt, pipelines, api, asterisk",
             "environment SIDETONE__SERVER__SHARDS: server.shards: expected an integer, found text \
              (\"many\")",
             "flag --log-level: log.level: \"loud\" is not allowed; allowed: error, warn, info, \

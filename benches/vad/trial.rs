@@ -23,7 +23,7 @@ pub(crate) fn run() {
     let spoken = track.labels.iter().filter(|label| **label).count() as f64;
     let share = spoken / track.labels.len() as f64;
     assert!((0.55..0.75).contains(&share), "{share} of the track is speech");
-    assert_eq!(track.pieces().len(), 4, "two sentences, twice: {:?}", track.pieces());
+    assert_eq!(track.pieces().len(), 6, "three clauses, twice: {:?}", track.pieces());
     for noise in &material.noises {
         let power = noise.iter().map(|it| it * it).sum::<f64>() / noise.len() as f64;
         assert!((power - 1.0).abs() < 1e-9);
