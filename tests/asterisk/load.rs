@@ -5,7 +5,7 @@ use std::process::{Child, Command, Output, Stdio};
 use serde_json::Value;
 
 use crate::asterisk::{ARI_PASSWORD, ARI_USER, Asterisk, Options, require};
-use crate::steady::{steady, unsteady};
+use crate::steady::{steady_alone, unsteady};
 use crate::support::{CUSHION, SOON, pair};
 
 const CALLS: &str = "10";
@@ -73,7 +73,7 @@ fn ten_calls(asterisk: &Asterisk, transport: &str, dial: &str, more: &[&str]) {
 
 #[test]
 fn ten_calls_through_asterisk_to_the_server_are_heard_whole_over_both_transports() {
-    steady(|| {
+    steady_alone(|| {
         let Some((asterisk, sidetone)) = pair(CUSHION, "") else { return };
         for transport in ["rtp", "audiosocket"] {
             ten_calls(&asterisk, transport, "Local/echo@sidetone", &[]);
@@ -84,7 +84,7 @@ fn ten_calls_through_asterisk_to_the_server_are_heard_whole_over_both_transports
 
 #[test]
 fn ten_calls_to_asterisks_own_echo_are_heard_whole() {
-    steady(|| {
+    steady_alone(|| {
         let Some(installation) = require() else { return };
         let asterisk = Asterisk::start(&installation, &Options::default());
         ten_calls(&asterisk, "rtp", "Local/asterisk-echo@sidetone", &["--codec", "alaw"]);
@@ -94,7 +94,7 @@ fn ten_calls_to_asterisks_own_echo_are_heard_whole() {
 
 #[test]
 fn a_run_that_is_interrupted_or_fails_leaves_nothing_in_asterisk() {
-    steady(|| {
+    steady_alone(|| {
         let Some(installation) = require() else { return };
         let asterisk = Asterisk::start(&installation, &Options::default());
         let echo = "Local/asterisk-echo@sidetone";
@@ -126,7 +126,7 @@ fn a_run_that_is_interrupted_or_fails_leaves_nothing_in_asterisk() {
 
 #[test]
 fn a_wrong_password_is_told_before_anything_is_made() {
-    steady(|| {
+    steady_alone(|| {
         let Some(installation) = require() else { return };
         let asterisk = Asterisk::start(&installation, &Options::default());
         let url = asterisk.ari_url().replacen("http://", "http://sidetone:wrong@", 1);

@@ -12,7 +12,7 @@ use sidetone::server::Server;
 use crate::asterisk::{self, ARI_PASSWORD, ARI_USER, Asterisk, LocalCall, Options};
 use crate::recogniser::{Recogniser, WORDS, prompt};
 use crate::server::Recorded;
-use crate::steady::steady;
+use crate::steady::steady_alone;
 use crate::support::{SOON, find, whole};
 
 /// How far a word may be from where it was said: the recogniser counts in frames of 10 ms and takes
@@ -50,7 +50,7 @@ fn a_recogniser_understands_the_caller_over_rtp_and_audiosocket() {
         ("audiosocket", "slin16", 16_000),
         ("audiosocket", "slin48", 48_000),
     ] {
-        steady(|| {
+        steady_alone(|| {
             let Some(installation) = asterisk::require() else { return };
             let Some(recogniser) = Recogniser::start() else { return };
             let asterisk = Asterisk::start(&installation, &Options::default());
