@@ -67,6 +67,12 @@ impl SampleRate {
         span.as_secs().saturating_mul(rate).saturating_add(rest)
     }
 
+    /// As [`Self::samples_in`], as the length of a buffer.
+    #[must_use]
+    pub fn length_of(self, span: Duration) -> usize {
+        usize::try_from(self.samples_in(span)).unwrap_or(usize::MAX)
+    }
+
     /// How long `samples` last, rounded down to the nanosecond.
     #[must_use]
     pub fn duration_of(self, samples: u64) -> Duration {

@@ -139,7 +139,7 @@ fn audiosocket(
 
 /// Bytes of 20 ms of `slin`.
 fn frame_bytes(rate: SampleRate) -> usize {
-    usize::try_from(rate.samples_in(PACKET)).unwrap_or(usize::MAX).saturating_mul(2)
+    rate.length_of(PACKET).saturating_mul(2)
 }
 
 /// Threads that carry media, where 0 stands for one per core.

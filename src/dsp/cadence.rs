@@ -42,13 +42,12 @@ impl Cadence {
     #[must_use]
     pub fn new(beats: &[Beat], rate: SampleRate) -> Self {
         let peak = SQRT_2 * 10_f64.powf(LEVEL_DBOV / 20.0);
-        let samples_in = |span| usize::try_from(rate.samples_in(span)).unwrap_or(usize::MAX);
         let sounding = |beat: &Beat| Sounding {
             sines: beat.frequencies_hz.iter().map(|hz| Sine::new(*hz, rate, peak)).collect(),
-            samples: samples_in(beat.length),
+            samples: rate.length_of(beat.length),
         };
         let beats = beats.iter().map(sounding).collect();
-        Self { beats, beat: 0, position: 0, ramp: samples_in(RAMP) }
+        Self { beats, beat: 0, position: 0, ramp: rate.length_of(RAMP) }
     }
 
     /// Begins anew.

@@ -66,15 +66,15 @@ impl Dtmf {
         let (row, column) = (0..4)
             .flat_map(|row| (0..4).map(move |column| (row, column)))
             .find(|&(row, column)| KEYS[row][column] == digit)?;
-        let on = samples(shape.on, rate);
+        let on = rate.length_of(shape.on);
         let upper_dbov = shape.lower_dbov + shape.twist_db;
         Some(Self {
             lower: Sine::new(LOWER_HZ[row], rate, amplitude(shape.lower_dbov)),
             upper: Sine::new(UPPER_HZ[column], rate, amplitude(upper_dbov)),
             position: 0,
             on,
-            ramp: samples(RAMP, rate).min(on / 2),
-            length: on.saturating_add(samples(shape.off, rate)),
+            ramp: rate.length_of(RAMP).min(on / 2),
+            length: on.saturating_add(rate.length_of(shape.off)),
         })
     }
 
@@ -109,11 +109,6 @@ impl Dtmf {
     fn gain(&self) -> f64 {
         edge_gain(self.position, self.on, self.ramp)
     }
-}
-
-/// Whole samples in `duration`.
-fn samples(duration: Duration, rate: SampleRate) -> usize {
-    usize::try_from(rate.samples_in(duration)).unwrap_or(usize::MAX)
 }
 
 /// Peak of a sine of this level, as a fraction of the largest sample.

@@ -71,8 +71,8 @@ impl Playout {
         Self {
             rate,
             frame_samples: ptime.samples(rate),
-            max_samples: samples_in(rate, max_queue),
-            kept_samples: samples_in(rate, KEPT),
+            max_samples: rate.length_of(max_queue),
+            kept_samples: rate.length_of(KEPT),
             queue: VecDeque::new(),
             marks: Marks::default(),
             pushed: 0,
@@ -200,8 +200,8 @@ impl Playout {
     /// Lets [`Self::take_level`] tell when so much waits that it is enough, and when it is little
     /// again. A high water beyond what the queue can hold is that; a low water is below the high one.
     pub fn set_watermarks(&mut self, low: Duration, high: Duration) {
-        let high = samples_in(self.rate, high).min(self.max_samples).max(1);
-        let low = samples_in(self.rate, low).min(high - 1);
+        let high = self.rate.length_of(high).min(self.max_samples).max(1);
+        let low = self.rate.length_of(low).min(high - 1);
         self.watermarks = Some(Watermarks::new(low, high));
     }
 
@@ -262,9 +262,4 @@ impl Playout {
     pub fn pop_mark(&mut self) -> Option<DueMark> {
         self.marks.pop(self.pulled)
     }
-}
-
-/// Whole samples in `span`.
-fn samples_in(rate: SampleRate, span: Duration) -> usize {
-    usize::try_from(rate.samples_in(span)).unwrap_or(usize::MAX)
 }

@@ -60,12 +60,15 @@ impl Retimer {
     pub(super) fn retime(&mut self, media: Duration, samples: &mut Vec<i16>) -> i64 {
         self.count(media);
         let amount = self.due.abs() as usize;
-        if amount < self.samples_in(DUE) {
+        if amount < self.rate.length_of(DUE) {
             self.pass(samples);
             return 0;
         }
-        let effort =
-            if amount < self.samples_in(OVERDUE) { Effort::WhereSimilar } else { Effort::Always };
+        let effort = if amount < self.rate.length_of(OVERDUE) {
+            Effort::WhereSimilar
+        } else {
+            Effort::Always
+        };
         let change = if self.due > 0.0 {
             -self.stretcher.shorten(samples, amount, effort).cast_signed()
         } else {
@@ -78,7 +81,7 @@ impl Retimer {
 
     /// Takes note of a frame that goes out as it is.
     pub(super) fn pass(&mut self, samples: &[i16]) {
-        if (self.due.abs() as usize) < self.samples_in(NEAR) {
+        if (self.due.abs() as usize) < self.rate.length_of(NEAR) {
             self.stretcher.skim(samples);
         } else {
             self.stretcher.pass(samples);
@@ -99,9 +102,5 @@ impl Retimer {
         let passed = media.saturating_sub(counted);
         self.due += ppm * 1e-6 * passed.as_secs_f64() * f64::from(self.rate.hz());
         self.counted = Some(media.max(counted));
-    }
-
-    fn samples_in(&self, span: Duration) -> usize {
-        usize::try_from(self.rate.samples_in(span)).unwrap_or(usize::MAX)
     }
 }

@@ -61,7 +61,7 @@ impl LiveFeed {
     pub fn new(rate: SampleRate, cushion: Duration) -> Self {
         Self {
             rate,
-            cushion: samples_in(rate, cushion),
+            cushion: rate.length_of(cushion),
             stretcher: Stretcher::new(rate),
             frame: Vec::new(),
             lowest: usize::MAX,
@@ -94,7 +94,7 @@ impl LiveFeed {
         self.frame.clear();
         self.frame.extend_from_slice(samples);
         if surplus > 0 {
-            let far = surplus >= samples_in(self.rate, FAR_TOO_MUCH);
+            let far = surplus >= self.rate.length_of(FAR_TOO_MUCH);
             let effort = if far { Effort::Always } else { Effort::WhereSimilar };
             let taken = self.stretcher.shorten(&mut self.frame, surplus, effort);
             self.shift(|level| level.saturating_sub(taken));
@@ -108,7 +108,7 @@ impl LiveFeed {
     /// Allocates room for a frame whose length is changed.
     fn make_room(&mut self) {
         if self.frame.capacity() == 0 {
-            self.frame.reserve_exact(samples_in(self.rate, ROOM));
+            self.frame.reserve_exact(self.rate.length_of(ROOM));
         }
     }
 
@@ -125,7 +125,7 @@ impl LiveFeed {
         self.lowest = self.lowest.min(waiting);
         self.highest = self.highest.max(waiting);
         self.fed += samples;
-        if self.fed >= samples_in(self.rate, WINDOW) {
+        if self.fed >= self.rate.length_of(WINDOW) {
             self.windows.rotate_right(1);
             self.windows[0] = Levels { lowest: self.lowest, highest: self.highest };
             self.known = (self.known + 1).min(WINDOWS);
@@ -160,12 +160,12 @@ impl LiveFeed {
 
     /// More is too much.
     fn much(&self) -> usize {
-        self.cushion + samples_in(self.rate, SLACK)
+        self.cushion + self.rate.length_of(SLACK)
     }
 
     /// So much or less is too little, if it is never more.
     fn little(&self) -> usize {
-        let usual = self.cushion.saturating_sub(samples_in(self.rate, OF_TICKS));
+        let usual = self.cushion.saturating_sub(self.rate.length_of(OF_TICKS));
         usual.min(self.cushion / 2)
     }
 
@@ -183,10 +183,6 @@ impl LiveFeed {
     fn look_anew(&mut self) {
         (self.lowest, self.highest, self.known, self.fed) = (usize::MAX, 0, 0, 0);
     }
-}
-
-fn samples_in(rate: SampleRate, span: Duration) -> usize {
-    usize::try_from(rate.samples_in(span)).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

@@ -17,14 +17,19 @@ fn the_last_words_come_behind_the_end_of_the_call() {
             let mut call = rig.call("stt", 50, 1).await;
             rig.service.finish().await;
             assert!(peer.heard(0) == call.said, "to the last sample");
-            let events = call.events();
-            let ended = events.iter().position(|it| matches!(it, EventKind::CallEnded { .. }));
-            let last = events.last().expect("events");
+            let events = call.told();
+            let place = |is: fn(&EventKind) -> bool| events.iter().position(|it| is(&it.kind));
+            let ended = place(|kind| matches!(kind, EventKind::CallEnded { .. }));
+            let ready = place(|kind| matches!(kind, EventKind::MediaReady { .. }));
+            let last = &events.last().expect("events").kind;
             let EventKind::Transcript(heard) = last else { panic!("{last:?}") };
             assert!(ended.expect("the call ends") < events.len() - 1);
             assert_eq!((heard.text.as_str(), heard.is_final), ("bye", true));
-            // Behind where the first frame lay, which is where it arrived.
-            assert!((100..150).contains(&heard.start_ms), "{} ms", heard.start_ms);
+            // The first frame lies where it arrived, to the nearest sample.
+            let first = events[ready.expect("audio comes")].media_time;
+            let half = Duration::from_micros(63);
+            let possible = [first.saturating_sub(half), first + half].map(|at| at.as_millis());
+            assert!(possible.contains(&u128::from(heard.start_ms - 100)), "{first:?}: {heard:?}");
             assert_eq!(heard.end_ms - heard.start_ms, 300);
             rig.stop().await;
         });

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sidetone::audio::{MediaFormat, SampleRate};
 use sidetone::call::{CallInfo, EndReason, Transport};
-use sidetone::event::{CallEvent, EventKind};
+use sidetone::event::{CallEvent, Event, EventKind};
 use sidetone::media::MediaSettings;
 use sidetone::processor::recorder::RecorderSettings;
 use sidetone::processor::stt::TranscriberFactory;
@@ -169,8 +169,13 @@ impl Call {
     }
 
     /// All that was told up to now.
+    pub fn told(&mut self) -> Vec<Event> {
+        std::iter::from_fn(|| self.told.try_recv().ok()).map(|told| told.event).collect()
+    }
+
+    /// The same without times.
     pub fn events(&mut self) -> Vec<EventKind> {
-        std::iter::from_fn(|| self.told.try_recv().ok()).map(|told| told.event.kind).collect()
+        self.told().into_iter().map(|event| event.kind).collect()
     }
 }
 

@@ -158,10 +158,6 @@ impl Lines for AudioSocketLines {
     fn is_closing(&self) -> bool {
         self.closing > 0
     }
-
-    fn overruns(&self) -> u32 {
-        0
-    }
 }
 
 impl Line {

@@ -36,10 +36,14 @@ pub(super) trait Lines {
     fn hang_up(&mut self, number: u32);
 
     /// Whether lines that were hung up are still to be closed.
-    fn is_closing(&self) -> bool;
+    fn is_closing(&self) -> bool {
+        false
+    }
 
     /// Packets that were lost in this process, because it did not read them in time.
-    fn overruns(&self) -> u32;
+    fn overruns(&self) -> u32 {
+        0
+    }
 }
 
 /// Whether a line is there.

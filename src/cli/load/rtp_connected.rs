@@ -112,12 +112,4 @@ impl Lines for ConnectedLines {
     fn hang_up(&mut self, number: u32) {
         self.sockets.remove(number);
     }
-
-    fn is_closing(&self) -> bool {
-        false
-    }
-
-    fn overruns(&self) -> u32 {
-        0
-    }
 }

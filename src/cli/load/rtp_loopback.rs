@@ -94,10 +94,6 @@ impl Lines for LoopbackLines {
 
     fn hang_up(&mut self, _: u32) {}
 
-    fn is_closing(&self) -> bool {
-        false
-    }
-
     fn overruns(&self) -> u32 {
         self.receiving.overruns()
     }

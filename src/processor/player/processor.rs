@@ -46,7 +46,7 @@ impl ProcessorFactory for PlayerFactory {
             failure: None,
             begun: false,
             patience: rate.samples_in(PATIENCE),
-            ahead: usize::try_from(rate.samples_in(AHEAD)).unwrap_or(usize::MAX),
+            ahead: rate.length_of(AHEAD),
             piece: Vec::new(),
         };
         match spec {

@@ -36,10 +36,9 @@ impl Piece {
     /// An empty piece with room for [`MAX_CHUNK`] at `rate`. Allocates.
     #[must_use]
     pub fn new(rate: SampleRate) -> Self {
-        let room = usize::try_from(rate.samples_in(MAX_CHUNK)).unwrap_or(usize::MAX);
         Self {
             position: Position::default(),
-            samples: Vec::with_capacity(room),
+            samples: Vec::with_capacity(rate.length_of(MAX_CHUNK)),
             speech: Speech::Silent,
         }
     }

@@ -126,7 +126,7 @@ impl OpenLine for SttService {
     }
 
     fn chunk_samples(&self, rate: SampleRate) -> usize {
-        usize::try_from(rate.samples_in(self.0.settings.chunk)).unwrap_or(usize::MAX).max(1)
+        rate.length_of(self.0.settings.chunk).max(1)
     }
 
     fn open(&self, setup: &Setup<'_>, rate: SampleRate) -> Box<dyn AudioLine> {

@@ -215,12 +215,4 @@ impl Lines for AcceptedLines {
         self.forget(number);
         self.desk.end(number);
     }
-
-    fn is_closing(&self) -> bool {
-        false
-    }
-
-    fn overruns(&self) -> u32 {
-        0
-    }
 }

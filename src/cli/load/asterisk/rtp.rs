@@ -133,10 +133,6 @@ impl Lines for RelayedLines {
         self.desk.end(number);
     }
 
-    fn is_closing(&self) -> bool {
-        false
-    }
-
     fn overruns(&self) -> u32 {
         self.receiving.overruns()
     }

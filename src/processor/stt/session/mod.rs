@@ -98,7 +98,7 @@ impl Session {
     /// A session for one call with the service of this name, which gets audio of `rate`.
     #[must_use]
     pub fn new(settings: SessionSettings, service: Arc<str>, rate: SampleRate) -> Self {
-        let max_samples = usize::try_from(rate.samples_in(settings.buffer)).unwrap_or(usize::MAX);
+        let max_samples = rate.length_of(settings.buffer);
         Self {
             settings,
             service,
