@@ -141,6 +141,21 @@ impl CallInfo {
     }
 }
 
+/// Where in Asterisk's dialplan a caller goes on. What is absent stays as it was when the caller came
+/// to us.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct Destination {
+    /// The context.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub context: Option<String>,
+    /// The extension.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extension: Option<String>,
+    /// The priority; 1 where an extension is given without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<u32>,
+}
+
 /// Why a call ended.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -11,7 +11,8 @@ use super::secret::{SecretKeys, Variables, secret};
 use super::sections::check_name;
 use super::tree::shown;
 use crate::audio::SampleRate;
-use crate::processor::stt::{Dialect, Encoding, MAX_CHUNK, MIN_CHUNK, Mode, SessionSettings};
+use crate::processor::stt::{Dialect, Encoding, Mode, SessionSettings};
+use crate::processor::{MAX_CHUNK, MIN_CHUNK};
 use crate::runtime::Secret;
 use crate::runtime::stt::SttSettings;
 

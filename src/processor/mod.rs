@@ -4,10 +4,13 @@
 //! neither block nor allocate per frame once warm; what needs a file or a socket keeps its other
 //! half in `runtime/`, behind a bounded queue, and is woken by that half through its [`Waker`].
 
+pub mod bot;
 mod chain;
 mod dtmf;
 mod echo;
 mod live_feed;
+mod message;
+mod piece;
 mod pipeline;
 pub mod player;
 pub mod recorder;
@@ -23,6 +26,8 @@ pub use chain::Chain;
 pub use dtmf::DtmfFactory;
 pub use echo::{EchoFactory, EchoSettings};
 pub use live_feed::LiveFeed;
+pub use message::Message;
+pub use piece::{MAX_CHUNK, MIN_CHUNK, Piece, Speech};
 pub use pipeline::{Pipeline, PipelineError, ProcessorFactory, Registry};
 pub use setup::Setup;
 pub use waker::Waker;

@@ -9,7 +9,6 @@
 mod backlog;
 mod dialect;
 mod encoding;
-mod piece;
 mod processor;
 mod service_clock;
 mod session;
@@ -18,8 +17,7 @@ mod transcript;
 
 pub use dialect::{Dialect, Unreadable};
 pub use encoding::Encoding;
-pub use piece::{MAX_CHUNK, MIN_CHUNK, Piece, Speech};
 pub use processor::{AudioLine, OpenLine, Transcriber, TranscriberFactory};
-pub use session::{Counts, Message, Output, Session};
+pub use session::{Counts, Output, Session};
 pub use settings::{Mode, SessionSettings};
 pub use transcript::{Transcript, Word};

@@ -2,11 +2,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Piece, Speech};
 use crate::audio::{AudioFrame, Position, SampleRate};
 use crate::call::CallInfo;
 use crate::event::EventKind;
-use crate::processor::{Context, End, Processor, ProcessorFactory, Setup};
+use crate::processor::{Context, End, Piece, Processor, ProcessorFactory, Setup, Speech};
 
 /// Opens lines to a service: what the transcriber needs of the half that owns sockets.
 pub trait OpenLine: Send + Sync {

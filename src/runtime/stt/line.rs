@@ -7,7 +7,8 @@ use tokio::sync::Notify;
 use crate::audio::SampleRate;
 use crate::event::EventKind;
 use crate::processor::Waker;
-use crate::processor::stt::{AudioLine, Piece};
+use crate::processor::Piece;
+use crate::processor::stt::AudioLine;
 use crate::runtime::lane::Lane;
 
 /// Pieces that lie ready to be filled: the task empties the lane as soon as one is in it.

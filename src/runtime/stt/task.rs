@@ -13,7 +13,8 @@ use super::line::{Line, State};
 use crate::audio::SampleRate;
 use crate::call::CallId;
 use crate::event::{CallEvent, Event, EventKind};
-use crate::processor::stt::{Message, Output, Session};
+use crate::processor::Message;
+use crate::processor::stt::{Output, Session};
 use crate::runtime::directory::EventSink;
 use crate::runtime::link::{Link, LinkError, LinkEvent, LinkSettings};
 

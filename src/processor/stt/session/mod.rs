@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 
 use super::backlog::{Backlog, Item};
 use super::dialect::{Answer, Finalize, Heard};
-use super::{Mode, Piece, SessionSettings, Speech, Transcript, Word};
+use super::{Mode, SessionSettings, Transcript, Word};
 use crate::audio::{Position, SampleRate};
 use crate::event::EventKind;
+use crate::processor::{Message, Piece, Speech};
 use connection::{Closing, Connection};
 
 /// How much of what a detector needs to tell speech may lie before the beginning that it tells, on
@@ -53,15 +54,6 @@ pub struct Session {
     dropping: bool,
     /// When to give up waiting for the last words; set by the end of the call.
     deadline: Option<Instant>,
-}
-
-/// A message to the service.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Message {
-    /// As text.
-    Text(String),
-    /// As bytes.
-    Binary(Vec<u8>),
 }
 
 /// What a session wants done.
