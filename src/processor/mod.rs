@@ -6,6 +6,7 @@
 
 pub mod bot;
 mod chain;
+mod cutter;
 mod dtmf;
 mod echo;
 mod live_feed;
@@ -23,6 +24,8 @@ mod waker;
 use std::time::Duration;
 
 pub use chain::Chain;
+pub(crate) use cutter::Cutter;
+pub use cutter::PieceLine;
 pub use dtmf::DtmfFactory;
 pub use echo::{EchoFactory, EchoSettings};
 pub use live_feed::LiveFeed;

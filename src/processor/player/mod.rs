@@ -13,5 +13,5 @@ mod spec;
 pub use processor::PlayerFactory;
 pub use prompt::{LoadPrompt, Prompt, PromptError};
 pub use settings::PlayerSettings;
-pub use source::{Filled, PlaySource};
+pub use source::{Fed, Filled, PlaySource};
 pub use spec::{PlaySpec, PlaySpecError};

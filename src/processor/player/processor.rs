@@ -1,16 +1,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Filled, LoadPrompt, PlaySource, PlaySpecError, PlayerSettings};
+use super::{Fed, LoadPrompt, PlaySource, PlaySpecError, PlayerSettings};
 use crate::audio::AudioFrame;
 use crate::event::EventKind;
 use crate::processor::{Context, Processor, ProcessorFactory, Setup};
 
 /// The parameter of a call that says what is played to it.
 const PLAY: &str = "play";
-
-/// Audio that waits in the queue: enough for a tick that comes late, little enough to stop soon.
-const AHEAD: Duration = Duration::from_millis(100);
 
 /// Silence of the caller after which it begins all the same. Asterisk sends nothing for a caller who
 /// does not.
@@ -46,8 +43,6 @@ impl ProcessorFactory for PlayerFactory {
             failure: None,
             begun: false,
             patience: rate.samples_in(PATIENCE),
-            ahead: rate.length_of(AHEAD),
-            piece: Vec::new(),
         };
         match spec {
             Ok(Some(spec)) => {
@@ -74,25 +69,14 @@ struct Player {
     begun: bool,
     /// Samples of silence that are left before it begins without the caller.
     patience: u64,
-    ahead: usize,
-    piece: Vec<i16>,
 }
 
 impl Player {
-    /// Keeps the queue filled.
-    fn play(&mut self, samples: usize, cx: &mut Context<'_>) {
-        self.piece.resize(samples, 0);
-        while let Some(source) = &mut self.source
-            && cx.queued() < self.ahead
-        {
-            match source.fill(&mut self.piece) {
-                Filled::Samples(count) => {
-                    cx.play(&self.piece[..count]);
-                }
-                Filled::Loading => return,
-                Filled::Ended => self.source = None,
-                Filled::Failed(error) => self.fail(error.to_string(), cx),
-            }
+    fn play(&mut self, cx: &mut Context<'_>) {
+        match self.source.as_mut().map(|source| source.feed(cx)) {
+            None | Some(Fed::More) => {}
+            Some(Fed::Ended) => self.source = None,
+            Some(Fed::Failed(error)) => self.fail(error.to_string(), cx),
         }
     }
 
@@ -110,7 +94,7 @@ impl Processor for Player {
         self.patience = self.patience.saturating_sub(frame.samples.len() as u64);
         self.begun |= self.patience == 0;
         if self.begun {
-            self.play(frame.samples.len(), cx);
+            self.play(cx);
         }
     }
 

@@ -1,8 +1,10 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{LoadPrompt, PlaySpec, Prompt, PromptError};
-use crate::audio::SampleRate;
+use crate::audio::{Ptime, SampleRate};
 use crate::dsp::cadence::Cadence;
+use crate::processor::Context;
 
 /// What came of [`PlaySource::fill`].
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -17,6 +19,21 @@ pub enum Filled {
     Failed(PromptError),
 }
 
+/// Audio of a source that waits in the queue: enough for a tick that comes late, little enough to
+/// stop soon.
+const AHEAD: Duration = Duration::from_millis(100);
+
+/// What came of [`PlaySource::feed`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Fed {
+    /// There is more, later.
+    More,
+    /// That was the last of it.
+    Ended,
+    /// There is nothing to play.
+    Failed(PromptError),
+}
+
 /// Something that plays: a file or tones, once or again and again. Dropped, it has stopped.
 #[derive(Debug)]
 pub struct PlaySource {
@@ -24,6 +41,7 @@ pub struct PlaySource {
     looped: bool,
     /// Samples since it last began.
     given: u64,
+    piece: Vec<i16>,
 }
 
 #[derive(Debug)]
@@ -40,7 +58,30 @@ impl PlaySource {
             PlaySpec::File(name) => Kind::Prompt { prompt: loader.load(name, rate), at: 0 },
             PlaySpec::Tones(beats) => Kind::Tones(Cadence::new(beats, rate)),
         };
-        Self { kind, looped, given: 0 }
+        Self { kind, looped, given: 0, piece: Vec::new() }
+    }
+
+    /// Keeps the call's queue filled for 100 ms; to be called for every frame that leaves. Allocates
+    /// the first time.
+    pub fn feed(&mut self, cx: &mut Context<'_>) -> Fed {
+        let mut piece = std::mem::take(&mut self.piece);
+        piece.resize(Ptime::MS_20.samples(cx.rate()), 0);
+        let ahead = cx.rate().length_of(AHEAD);
+        let fed = loop {
+            if cx.queued() >= ahead || cx.room() < piece.len() {
+                break Fed::More;
+            }
+            match self.fill(&mut piece) {
+                Filled::Samples(count) => {
+                    cx.play(&piece[..count]);
+                }
+                Filled::Loading => break Fed::More,
+                Filled::Ended => break Fed::Ended,
+                Filled::Failed(error) => break Fed::Failed(error),
+            }
+        };
+        self.piece = piece;
+        fed
     }
 
     /// Fills `out` with what is next. Does not allocate, but for the words of a failure.

@@ -5,7 +5,9 @@ use std::time::Duration;
 use crate::audio::{AudioFrame, Position, SampleRate};
 use crate::call::CallInfo;
 use crate::event::EventKind;
-use crate::processor::{Context, End, Piece, Processor, ProcessorFactory, Setup, Speech};
+use crate::processor::{
+    Context, Cutter, End, PieceLine, Processor, ProcessorFactory, Setup, Speech,
+};
 
 /// Opens lines to a service: what the transcriber needs of the half that owns sockets.
 pub trait OpenLine: Send + Sync {
@@ -22,14 +24,7 @@ pub trait OpenLine: Send + Sync {
 
 /// Takes one call's audio, gives what was heard in it. Never blocks. Dropped without
 /// [`AudioLine::close`], the call counts as given up: what was taken is not sent any more.
-pub trait AudioLine: Send {
-    /// An empty piece. Allocates only while the line has not had enough pieces before.
-    fn piece(&mut self) -> Piece;
-
-    /// Takes a filled piece; where the service is too slow, the oldest one of the call is dropped
-    /// and counted.
-    fn push(&mut self, piece: Piece);
-
+pub trait AudioLine: PieceLine {
     /// What the service's side has to tell.
     fn poll(&mut self) -> Option<EventKind>;
 
@@ -71,39 +66,19 @@ pub struct Transcriber {
     /// Taken by the end of the call.
     line: Option<Box<dyn AudioLine>>,
     rate: SampleRate,
-    chunk_samples: usize,
-    filling: Option<Piece>,
-    speech: Speech,
+    cutter: Cutter,
 }
 
 impl Transcriber {
     /// A transcriber that hands audio of `rate` to `line`, in pieces of so many samples.
     #[must_use]
     pub fn new(line: Box<dyn AudioLine>, rate: SampleRate, chunk_samples: usize) -> Self {
-        Self { line: Some(line), rate, chunk_samples, filling: None, speech: Speech::Silent }
+        Self { line: Some(line), rate, cutter: Cutter::new(chunk_samples) }
     }
 
-    /// A detector says that the caller speaks, or has finished. What was heard before is handed on
-    /// with it at once.
     fn set_speech(&mut self, speech: Speech) {
-        if speech == self.speech {
-            return;
-        }
-        self.speech = speech;
-        if self.filling.is_none() {
-            self.filling = self.line.as_mut().map(|line| {
-                let mut piece = line.piece();
-                piece.restart(Position::default());
-                piece
-            });
-        }
-        self.release();
-    }
-
-    fn release(&mut self) {
-        if let (Some(mut piece), Some(line)) = (self.filling.take(), &mut self.line) {
-            piece.speech = self.speech;
-            line.push(piece);
+        if let Some(line) = &mut self.line {
+            self.cutter.set_speech(speech, &mut **line);
         }
     }
 }
@@ -120,26 +95,8 @@ impl Processor for Transcriber {
     }
 
     fn uplink(&mut self, frame: &mut AudioFrame<'_>, _cx: &mut Context<'_>) {
-        let mut position = frame.position;
-        let mut samples = &*frame.samples;
-        while !samples.is_empty() {
-            if self.filling.as_ref().is_some_and(|piece| piece.end() != position) {
-                self.release();
-            }
-            let Some(line) = &mut self.line else { return };
-            let piece = self.filling.get_or_insert_with(|| {
-                let mut piece = line.piece();
-                piece.restart(position);
-                piece
-            });
-            let taken = samples.len().min(self.chunk_samples - piece.samples.len());
-            let (head, rest) = samples.split_at(taken);
-            piece.samples.extend_from_slice(head);
-            position = position.plus(taken);
-            samples = rest;
-            if piece.samples.len() == self.chunk_samples {
-                self.release();
-            }
+        if let Some(line) = &mut self.line {
+            self.cutter.take(frame.position, frame.samples, &mut **line);
         }
     }
 
@@ -162,8 +119,8 @@ impl Processor for Transcriber {
     }
 
     fn finish(&mut self, _call: &CallInfo, _end: &End<'_>) {
-        self.release();
-        if let Some(line) = self.line.take() {
+        if let Some(mut line) = self.line.take() {
+            self.cutter.release(&mut *line);
             line.close();
         }
     }
@@ -176,6 +133,7 @@ mod tests {
     use super::*;
     use crate::audio::{Origin, Ptime};
     use crate::media::Playout;
+    use crate::processor::Piece;
 
     const RATE: SampleRate = SampleRate::HZ_8000;
 
@@ -187,7 +145,7 @@ mod tests {
 
     struct Memory(Arc<Mutex<Seen>>);
 
-    impl AudioLine for Memory {
+    impl PieceLine for Memory {
         fn piece(&mut self) -> Piece {
             Piece::new(RATE)
         }
@@ -195,7 +153,9 @@ mod tests {
         fn push(&mut self, piece: Piece) {
             self.0.lock().unwrap_or_else(PoisonError::into_inner).pieces.push(piece);
         }
+    }
 
+    impl AudioLine for Memory {
         fn poll(&mut self) -> Option<EventKind> {
             None
         }

@@ -6,9 +6,8 @@ use tokio::sync::Notify;
 
 use crate::audio::SampleRate;
 use crate::event::EventKind;
-use crate::processor::Waker;
-use crate::processor::Piece;
 use crate::processor::stt::AudioLine;
+use crate::processor::{Piece, PieceLine, Waker};
 use crate::runtime::lane::Lane;
 
 /// Pieces that lie ready to be filled: the task empties the lane as soon as one is in it.
@@ -107,7 +106,7 @@ impl Line {
 /// A transcriber's end of a [`Line`].
 pub(super) struct LineEnd(pub(super) Arc<Line>);
 
-impl AudioLine for LineEnd {
+impl PieceLine for LineEnd {
     fn piece(&mut self) -> Piece {
         self.0.pieces.spare().unwrap_or_else(|| Piece::new(self.0.rate))
     }
@@ -119,7 +118,9 @@ impl AudioLine for LineEnd {
         }
         self.0.ready.notify_one();
     }
+}
 
+impl AudioLine for LineEnd {
     fn poll(&mut self) -> Option<EventKind> {
         self.0.pop_event()
     }
