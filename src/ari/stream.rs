@@ -15,7 +15,7 @@ use tracing::{debug, error, info, warn};
 use super::metrics::AriMetrics;
 use super::settings::AsteriskSettings;
 use super::types::AriEvent;
-use crate::runtime::link::{Backoff, Link, LinkError, LinkEvent, LinkSettings};
+use crate::runtime::link::{Backoff, Link, LinkError, LinkEvent, LinkRequest, LinkSettings};
 use crate::runtime::{Clock, Secret};
 
 /// Longest event that is read. Asterisk's own are a few kilobytes.
@@ -108,15 +108,17 @@ impl EventStream {
         let AsteriskSettings { user, password, request_timeout, .. } = &self.settings;
         let credentials = BASE64.encode(format!("{user}:{}", password.reveal()));
         let authorization = Secret::new(format!("Basic {credentials}"));
-        let settings = LinkSettings {
+        let request = LinkRequest {
             url: self.url.clone(),
             headers: vec![("authorization".to_owned(), authorization)],
             connect_timeout: *request_timeout,
+        };
+        let settings = LinkSettings {
             write_timeout: *request_timeout,
             ping_every: self.settings.ping_every,
             max_message_bytes: MAX_EVENT_BYTES,
         };
-        Link::connect(&settings, &self.tls).await.map_err(|error| match error {
+        Link::connect(&request, &settings, &self.tls).await.map_err(|error| match error {
             LinkError::Refused { status: 401 | 403 } => format!(
                 "Asterisk refuses the user {user:?}; check user and password against ari.conf"
             ),

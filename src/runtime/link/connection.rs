@@ -4,20 +4,22 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use futures_util::future::Either;
 use futures_util::{SinkExt, StreamExt};
 use rustls::ClientConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Interval, MissedTickBehavior, Sleep, interval, sleep, timeout};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Message, Utf8Bytes};
 use tokio_tungstenite::{
     Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
 };
 
-use super::{LinkError, LinkSettings};
+use super::{LinkError, LinkRequest, LinkSettings};
 
 /// What is read from the socket at once. Results are short, and there may be thousands of links.
 const READ_BUFFER_BYTES: usize = 8 << 10;
@@ -28,9 +30,17 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 /// Pings without a message behind them, after which a peer is dead.
 const MOST_SILENT_PINGS: u32 = 2;
 
+/// The bytes below a connection that was accepted, whatever brought it.
+pub(crate) trait Carrier: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Carrier for T {}
+
+/// What we connected, or what was accepted.
+type Socket = Either<WebSocketStream<MaybeTlsStream<TcpStream>>, WebSocketStream<Box<dyn Carrier>>>;
+
 /// One connection, on which one message at a time is sent while messages are received.
 pub(crate) struct Link {
-    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    socket: Socket,
     sending: Option<Sending>,
     ping: Interval,
     silent_pings: u32,
@@ -60,39 +70,51 @@ impl Link {
     /// Connects.
     ///
     /// # Errors
-    /// [`LinkError`], within [`LinkSettings::connect_timeout`].
+    /// [`LinkError`], within [`LinkRequest::connect_timeout`].
     ///
     /// # Cancel safety
     /// Dropped before its end, it closes what was opened.
     pub(crate) async fn connect(
+        request: &LinkRequest,
         settings: &LinkSettings,
         tls: &Arc<ClientConfig>,
     ) -> Result<Self, LinkError> {
-        let request = request(settings)?;
-        let limit = settings.max_message_bytes;
-        let config = WebSocketConfig::default()
-            .read_buffer_size(READ_BUFFER_BYTES)
-            .max_message_size(Some(limit))
-            .max_frame_size(Some(limit));
+        let handshake = handshake(request)?;
+        let config = config(settings);
         let connector = Connector::Rustls(Arc::clone(tls));
         let connecting =
-            connect_async_tls_with_config(request, Some(config), true, Some(connector));
-        let socket = match timeout(settings.connect_timeout, connecting).await {
-            Ok(Ok((socket, _))) => socket,
-            Ok(Err(failure)) => return Err(LinkError::connecting(&failure)),
-            Err(_) => return Err(LinkError::ConnectTimeout),
-        };
+            connect_async_tls_with_config(handshake, Some(config), true, Some(connector));
+        match timeout(request.connect_timeout, connecting).await {
+            Ok(Ok((socket, _))) => Ok(Self::over(Either::Left(socket), settings)),
+            Ok(Err(failure)) => Err(LinkError::connecting(&failure)),
+            Err(_) => Err(LinkError::ConnectTimeout),
+        }
+    }
+
+    /// Takes over a connection whose request has been answered: what comes next on it is the
+    /// WebSocket protocol, and we are its server.
+    ///
+    /// # Cancel safety
+    /// Dropped before its end, it closes the connection.
+    pub(crate) async fn accept(stream: impl Carrier + 'static, settings: &LinkSettings) -> Self {
+        let stream: Box<dyn Carrier> = Box::new(stream);
+        let config = config(settings);
+        let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
+        Self::over(Either::Right(socket), settings)
+    }
+
+    fn over(socket: Socket, settings: &LinkSettings) -> Self {
         let mut ping = interval(settings.ping_every);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ping.reset();
-        Ok(Self {
+        Self {
             socket,
             sending: None,
             ping,
             silent_pings: 0,
             write_timeout: settings.write_timeout,
-            max_message_bytes: limit,
-        })
+            max_message_bytes: settings.max_message_bytes,
+        }
     }
 
     /// Whether the link takes a message.
@@ -125,7 +147,7 @@ impl Link {
     /// meanwhile is lost.
     pub(crate) async fn close(mut self) {
         let closing = async {
-            if self.socket.close(None).await.is_ok() {
+            if self.socket.send(Message::Close(None)).await.is_ok() {
                 while let Some(Ok(_)) = self.socket.next().await {}
             }
         };
@@ -193,20 +215,28 @@ impl Link {
     }
 }
 
-fn request(settings: &LinkSettings) -> Result<Request, LinkError> {
+fn config(settings: &LinkSettings) -> WebSocketConfig {
+    let limit = Some(settings.max_message_bytes);
+    WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .max_message_size(limit)
+        .max_frame_size(limit)
+}
+
+fn handshake(request: &LinkRequest) -> Result<Request, LinkError> {
     let wrong = |reason: String| LinkError::Request { reason };
-    let mut request =
-        settings.url.as_str().into_client_request().map_err(|error| wrong(error.to_string()))?;
-    if !matches!(request.uri().scheme_str(), Some("ws" | "wss")) {
+    let mut handshake =
+        request.url.as_str().into_client_request().map_err(|error| wrong(error.to_string()))?;
+    if !matches!(handshake.uri().scheme_str(), Some("ws" | "wss")) {
         return Err(wrong("the URL is neither ws:// nor wss://".to_owned()));
     }
-    for (name, value) in &settings.headers {
+    for (name, value) in &request.headers {
         let refuse = |what: &str| wrong(format!("the header {name:?} {what}"));
         let name = name.parse::<HeaderName>().map_err(|_| refuse("has no name of a header"))?;
         let mut value = HeaderValue::from_str(value.reveal())
             .map_err(|_| refuse("has a value that no header can have"))?;
         value.set_sensitive(true);
-        request.headers_mut().insert(name, value);
+        handshake.headers_mut().insert(name, value);
     }
-    Ok(request)
+    Ok(handshake)
 }

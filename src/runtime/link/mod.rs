@@ -1,5 +1,5 @@
-//! WebSocket connections to others, as a client: what the event stream of Asterisk and the halves
-//! of processors that have a socket stand on.
+//! WebSocket connections: what the event stream of Asterisk and the halves of processors that have
+//! a socket stand on. We connect, or the peer does, through our API.
 //!
 //! A [`Link`] is one connection, driven by one task: it sends one message at a time and receives
 //! meanwhile, and fails by itself, with its [`LinkError`], when the peer does not read, gives no
@@ -15,8 +15,8 @@ mod tests;
 pub(crate) mod tls;
 
 pub use error::LinkError;
-pub use settings::LinkSettings;
+pub use settings::{LinkRequest, LinkSettings};
 pub use tls::TlsError;
 
 pub(crate) use backoff::Backoff;
-pub(crate) use connection::{Link, LinkEvent};
+pub(crate) use connection::{Carrier, Link, LinkEvent};

@@ -7,40 +7,48 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::{self, Message};
 
-use super::{Link, LinkError, LinkEvent, LinkSettings, tls};
+use super::{Link, LinkError, LinkEvent, LinkRequest, LinkSettings, tls};
 use crate::runtime::Secret;
 
-fn settings(url: String) -> LinkSettings {
-    LinkSettings {
+const SETTINGS: LinkSettings = LinkSettings {
+    write_timeout: Duration::from_secs(5),
+    ping_every: Duration::from_secs(5),
+    max_message_bytes: 64 << 10,
+};
+
+fn request(url: String) -> LinkRequest {
+    LinkRequest {
         url,
         headers: vec![("Authorization".to_owned(), Secret::new("Token of the test"))],
         connect_timeout: Duration::from_secs(5),
-        write_timeout: Duration::from_secs(5),
-        ping_every: Duration::from_secs(5),
-        max_message_bytes: 64 << 10,
     }
 }
 
-async fn connect(settings: &LinkSettings) -> Result<Link, LinkError> {
-    Link::connect(settings, &tls::client_config(None).expect("TLS")).await
+async fn connect(request: &LinkRequest) -> Result<Link, LinkError> {
+    connect_with(request, &SETTINGS).await
+}
+
+async fn connect_with(request: &LinkRequest, settings: &LinkSettings) -> Result<Link, LinkError> {
+    Link::connect(request, settings, &tls::client_config(None).expect("TLS")).await
 }
 
 /// A peer that does `behave` with the first connection.
 async fn peer<F: Future<Output = ()> + Send>(
     behave: impl FnOnce(TcpStream) -> F + Send + 'static,
-) -> LinkSettings {
+) -> LinkRequest {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
     let address = listener.local_addr().expect("bound");
     tokio::spawn(async move {
         let (stream, _) = listener.accept().await.expect("a connection");
         behave(stream).await;
     });
-    settings(format!("ws://{address}/listen?a=b"))
+    request(format!("ws://{address}/listen?a=b"))
 }
 
 async fn accept(stream: TcpStream) -> WebSocketStream<TcpStream> {
@@ -58,7 +66,7 @@ async fn end(mut link: Link) -> LinkError {
 
 #[tokio::test]
 async fn messages_go_both_ways_and_the_request_carries_the_headers() {
-    let settings = peer(|stream| async move {
+    let request = peer(|stream| async move {
         let mut seen = None;
         #[allow(clippy::result_large_err, reason = "the library wants it so")]
         let check = |request: &tungstenite::handshake::server::Request, response| {
@@ -76,7 +84,7 @@ async fn messages_go_both_ways_and_the_request_carries_the_headers() {
         }
     })
     .await;
-    let mut link = connect(&settings).await.expect("a peer");
+    let mut link = connect(&request).await.expect("a peer");
     for _ in 0..3 {
         assert!(link.is_free());
         link.send(Message::text("a word"));
@@ -92,7 +100,7 @@ async fn messages_go_both_ways_and_the_request_carries_the_headers() {
 #[tokio::test]
 async fn closing_waits_for_what_was_sent() {
     let (told, heard) = tokio::sync::oneshot::channel();
-    let settings = peer(|stream| async move {
+    let request = peer(|stream| async move {
         let mut socket = accept(stream).await;
         let mut messages = Vec::new();
         while let Some(Ok(message)) = socket.next().await {
@@ -101,7 +109,7 @@ async fn closing_waits_for_what_was_sent() {
         let _ = told.send(messages);
     })
     .await;
-    let mut link = connect(&settings).await.expect("a peer");
+    let mut link = connect(&request).await.expect("a peer");
     link.send(Message::text("the last word"));
     assert_eq!(link.next().await, Ok(LinkEvent::Free));
     link.close().await;
@@ -112,14 +120,14 @@ async fn closing_waits_for_what_was_sent() {
 
 #[tokio::test]
 async fn a_peer_that_does_not_read_is_stalled() {
-    let settings = peer(|stream| async move {
+    let request = peer(|stream| async move {
         let socket = accept(stream).await;
         std::future::pending::<()>().await;
         drop(socket);
     })
     .await;
-    let settings = LinkSettings { write_timeout: Duration::from_millis(200), ..settings };
-    let mut link = connect(&settings).await.expect("a peer");
+    let settings = LinkSettings { write_timeout: Duration::from_millis(200), ..SETTINGS };
+    let mut link = connect_with(&request, &settings).await.expect("a peer");
     // More than both sides' buffers of the kernel hold.
     let mut sent = 0_usize;
     let error = loop {
@@ -136,7 +144,7 @@ async fn a_peer_that_does_not_read_is_stalled() {
 #[tokio::test]
 async fn a_peer_without_a_sign_of_life_is_silent_and_one_that_dribbles_too() {
     for dribbles in [false, true] {
-        let settings = peer(move |stream| async move {
+        let request = peer(move |stream| async move {
             let mut socket = accept(stream).await;
             let stream = socket.get_mut();
             // The head of a message of 1,000 bytes, which never ends.
@@ -147,15 +155,15 @@ async fn a_peer_without_a_sign_of_life_is_silent_and_one_that_dribbles_too() {
             std::future::pending::<()>().await;
         })
         .await;
-        let settings = LinkSettings { ping_every: Duration::from_millis(100), ..settings };
-        let link = connect(&settings).await.expect("a peer");
+        let settings = LinkSettings { ping_every: Duration::from_millis(100), ..SETTINGS };
+        let link = connect_with(&request, &settings).await.expect("a peer");
         assert_eq!(end(link).await, LinkError::Silent, "dribbles: {dribbles}");
     }
 }
 
 #[tokio::test]
 async fn pings_keep_a_quiet_peer() {
-    let settings = peer(|stream| async move {
+    let request = peer(|stream| async move {
         let mut socket = accept(stream).await;
         // Reading is what answers pings.
         let mut pings = 0;
@@ -166,8 +174,8 @@ async fn pings_keep_a_quiet_peer() {
         while socket.next().await.is_some() {}
     })
     .await;
-    let settings = LinkSettings { ping_every: Duration::from_millis(50), ..settings };
-    let mut link = connect(&settings).await.expect("a peer");
+    let settings = LinkSettings { ping_every: Duration::from_millis(50), ..SETTINGS };
+    let mut link = connect_with(&request, &settings).await.expect("a peer");
     let mut event = link.next().await;
     while event == Ok(LinkEvent::Free) {
         event = link.next().await;
@@ -179,7 +187,7 @@ async fn pings_keep_a_quiet_peer() {
 #[tokio::test]
 async fn a_message_that_is_too_long_is_refused_before_it_is_read() {
     let (told, heard) = tokio::sync::oneshot::channel();
-    let settings = peer(|stream| async move {
+    let request = peer(|stream| async move {
         let mut socket = accept(stream).await;
         let stream = socket.get_mut();
         let mut head = vec![0x81, 127];
@@ -192,7 +200,7 @@ async fn a_message_that_is_too_long_is_refused_before_it_is_read() {
         let _ = told.send(written);
     })
     .await;
-    let link = connect(&settings).await.expect("a peer");
+    let link = connect(&request).await.expect("a peer");
     assert_eq!(end(link).await, LinkError::TooLong { limit: 64 << 10 });
     let written = heard.await.expect("the connection is closed");
     assert!(written < 100 << 20, "{written} bytes were taken");
@@ -200,30 +208,30 @@ async fn a_message_that_is_too_long_is_refused_before_it_is_read() {
 
 #[tokio::test]
 async fn what_is_no_websocket_breaks_the_link() {
-    let settings = peer(|stream| async move {
+    let request = peer(|stream| async move {
         let mut socket = accept(stream).await;
         socket.get_mut().write_all(&[0xff; 64]).await.expect("open");
         std::future::pending::<()>().await;
     })
     .await;
-    let link = connect(&settings).await.expect("a peer");
+    let link = connect(&request).await.expect("a peer");
     assert!(matches!(end(link).await, LinkError::Protocol { .. }));
 }
 
 #[tokio::test]
 async fn a_peer_that_closes_tells_why_or_does_not() {
-    let settings = peer(|stream| async move {
+    let request = peer(|stream| async move {
         let mut socket = accept(stream).await;
         let frame = tungstenite::protocol::CloseFrame { code: 1011.into(), reason: "".into() };
         socket.close(Some(frame)).await.expect("open");
         while socket.next().await.is_some() {}
     })
     .await;
-    let link = connect(&settings).await.expect("a peer");
+    let link = connect(&request).await.expect("a peer");
     assert_eq!(end(link).await, LinkError::Closed { code: Some(1011) });
 
-    let settings = peer(|stream| async move { drop(accept(stream).await) }).await;
-    let link = connect(&settings).await.expect("a peer");
+    let request = peer(|stream| async move { drop(accept(stream).await) }).await;
+    let link = connect(&request).await.expect("a peer");
     let error = end(link).await;
     let lost = matches!(error, LinkError::Closed { code: None } | LinkError::Broken { .. });
     assert!(lost, "{error:?}");
@@ -247,18 +255,18 @@ async fn a_request_that_fails_says_how() {
         drop(stream);
     })
     .await;
-    let mute = LinkSettings { connect_timeout: Duration::from_millis(100), ..mute };
+    let mute = LinkRequest { connect_timeout: Duration::from_millis(100), ..mute };
     assert_eq!(connect(&mute).await.err(), Some(LinkError::ConnectTimeout));
 
     let nobody = StdListener::bind("127.0.0.1:0").expect("loopback");
     let address = nobody.local_addr().expect("bound");
     drop(nobody);
-    let error = connect(&settings(format!("ws://{address}"))).await.err();
+    let error = connect(&request(format!("ws://{address}"))).await.err();
     assert!(matches!(error, Some(LinkError::Unreachable { .. })), "{error:?}");
 
     for (url, header) in [("http://127.0.0.1:1/", "X"), ("ws://127.0.0.1:1/", "no header")] {
         let headers = vec![(header.to_owned(), Secret::new("x"))];
-        let error = connect(&LinkSettings { headers, ..settings(url.to_owned()) }).await.err();
+        let error = connect(&LinkRequest { headers, ..request(url.to_owned()) }).await.err();
         assert!(matches!(error, Some(LinkError::Request { .. })), "{error:?}");
     }
 }
@@ -301,14 +309,72 @@ fn serve_securely(stream: StdStream, config: &Arc<ServerConfig>) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_certificate_is_trusted_by_its_file_only() {
     let (address, ca_file) = secure_peer();
-    let settings = settings(format!("wss://localhost:{}", address.port()));
+    let request = request(format!("wss://localhost:{}", address.port()));
     let trusted = tls::client_config(Some(ca_file.path())).expect("a certificate");
-    let mut link = Link::connect(&settings, &trusted).await.expect("trusted");
+    let mut link = Link::connect(&request, &SETTINGS, &trusted).await.expect("trusted");
     link.send(Message::text("secret"));
     assert_eq!(link.next().await, Ok(LinkEvent::Free));
     assert_eq!(link.next().await, Ok(LinkEvent::Text("secret".into())));
     drop(link);
-    let error = connect(&settings).await.err();
+    let error = connect(&request).await.err();
     let Some(LinkError::Tls { reason }) = error else { panic!("{error:?}") };
     assert!(reason.contains("ca_file"), "{reason}");
+}
+
+/// A link that was accepted, and the client at its other end.
+async fn accepted(settings: &LinkSettings) -> (Link, WebSocketStream<DuplexStream>) {
+    let (ours, theirs) = tokio::io::duplex(4 << 10);
+    let client = WebSocketStream::from_raw_socket(theirs, Role::Client, None).await;
+    (Link::accept(ours, settings).await, client)
+}
+
+#[tokio::test]
+async fn an_accepted_link_talks_as_one_that_we_connected() {
+    let (mut link, mut client) = accepted(&SETTINGS).await;
+    let echo = tokio::spawn(async move {
+        let mut messages = Vec::new();
+        while let Some(Ok(message)) = client.next().await {
+            messages.push(message.clone());
+            if !message.is_close() {
+                client.send(message).await.expect("open");
+            }
+        }
+        messages
+    });
+    link.send(Message::text("a word"));
+    assert_eq!(link.next().await, Ok(LinkEvent::Free));
+    assert_eq!(link.next().await, Ok(LinkEvent::Text("a word".into())));
+    // Many times what lies between the two.
+    link.send(Message::binary(vec![7; 60_000]));
+    assert_eq!(link.next().await, Ok(LinkEvent::Free));
+    assert_eq!(link.next().await, Ok(LinkEvent::Binary(vec![7; 60_000].into())));
+    link.close().await;
+    let messages = echo.await.expect("the client has read to the end");
+    assert!(messages.last().expect("three").is_close(), "{messages:?}");
+}
+
+#[tokio::test]
+async fn an_accepted_link_is_lost_for_the_same_reasons() {
+    let ms = Duration::from_millis;
+    let (link, client) = accepted(&LinkSettings { ping_every: ms(50), ..SETTINGS }).await;
+    assert_eq!(end(link).await, LinkError::Silent);
+    drop(client);
+
+    let (mut link, client) = accepted(&LinkSettings { write_timeout: ms(50), ..SETTINGS }).await;
+    link.send(Message::binary(vec![7; 60_000]));
+    assert_eq!(end(link).await, LinkError::Stalled);
+    drop(client);
+
+    let (link, mut client) = accepted(&LinkSettings { max_message_bytes: 1_000, ..SETTINGS }).await;
+    client.send(Message::binary(vec![7; 1_001])).await.expect("open");
+    assert_eq!(end(link).await, LinkError::TooLong { limit: 1_000 });
+
+    let (link, client) = accepted(&SETTINGS).await;
+    drop(client);
+    assert_eq!(end(link).await, LinkError::Closed { code: None });
+
+    // What clients send is masked (RFC 6455 section 5.1).
+    let (link, mut client) = accepted(&SETTINGS).await;
+    client.get_mut().write_all(&[0x82, 1, 7]).await.expect("open");
+    assert!(matches!(end(link).await, LinkError::Protocol { .. }));
 }

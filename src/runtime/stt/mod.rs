@@ -29,7 +29,7 @@ use crate::audio::SampleRate;
 use crate::processor::Setup;
 use crate::processor::stt::{AudioLine, OpenLine};
 use crate::runtime::clock::Clock;
-use crate::runtime::link::{Backoff, LinkSettings, TlsError, tls};
+use crate::runtime::link::{Backoff, LinkRequest, LinkSettings, TlsError, tls};
 use crate::runtime::listeners::Listeners;
 use crate::runtime::{Secret, Throttle};
 
@@ -98,21 +98,23 @@ impl SttService {
 }
 
 impl Service {
-    fn link(&self, rate: SampleRate) -> LinkSettings {
+    fn request(&self, rate: SampleRate) -> LinkRequest {
         let SttSettings { session, url, token, headers, .. } = &self.settings;
         let mut headers = headers.clone();
         if let Some(token) = token {
             let value = session.dialect.authorization(token.reveal());
             headers.push(("authorization".to_owned(), Secret::new(value)));
         }
-        LinkSettings {
+        LinkRequest {
             url: session.dialect.url(url, rate, session.encoding),
             headers,
             connect_timeout: self.settings.connect_timeout,
-            write_timeout: self.settings.write_timeout,
-            ping_every: self.settings.ping_every,
-            max_message_bytes: self.settings.max_message_bytes,
         }
+    }
+
+    fn link(&self) -> LinkSettings {
+        let SttSettings { write_timeout, ping_every, max_message_bytes, .. } = self.settings;
+        LinkSettings { write_timeout, ping_every, max_message_bytes }
     }
 
     fn backoff(&self) -> Backoff {

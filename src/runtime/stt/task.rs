@@ -16,14 +16,14 @@ use crate::event::{CallEvent, Event, EventKind};
 use crate::processor::Message;
 use crate::processor::stt::{Output, Session};
 use crate::runtime::directory::EventSink;
-use crate::runtime::link::{Link, LinkError, LinkEvent, LinkSettings};
+use crate::runtime::link::{Link, LinkError, LinkEvent, LinkRequest};
 
 /// One call's talk with a service.
 pub(super) struct Task {
     service: Arc<Service>,
     line: Arc<Line>,
     session: Session,
-    link: LinkSettings,
+    request: LinkRequest,
     call: CallId,
     /// Where events go when the call takes them no more.
     events: Option<EventSink>,
@@ -45,7 +45,7 @@ impl Task {
         let settings = service.settings.session.clone();
         Self {
             session: Session::new(settings, Arc::clone(&service.name), rate),
-            link: service.link(rate),
+            request: service.request(rate),
             events: service.listeners.of(call),
             began: service.clock.now(),
             service,
@@ -88,12 +88,12 @@ impl Task {
 
     /// Connects, after a pause where it has failed before; takes audio meanwhile.
     async fn connect(&mut self, failures: u32) -> Result<Result<Link, LinkError>, Done> {
-        let (service, settings) = (Arc::clone(&self.service), self.link.clone());
+        let (service, request) = (Arc::clone(&self.service), self.request.clone());
         let mut connecting = pin!(async {
             if failures > 0 {
                 sleep(service.backoff().pause(failures)).await;
             }
-            Link::connect(&settings, &service.tls).await
+            Link::connect(&request, &service.link(), &service.tls).await
         });
         loop {
             let wake = self.turn(None)?;
