@@ -142,7 +142,7 @@ impl CallInfo {
 }
 
 /// Where in Asterisk's dialplan a caller goes on. What is absent stays as it was when the caller came
-/// to us.
+/// to us; where all is, that is behind `Stasis()`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct Destination {
     /// The context.
@@ -151,7 +151,7 @@ pub struct Destination {
     /// The extension.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub extension: Option<String>,
-    /// The priority; 1 where an extension is given without one.
+    /// The priority; 1 where a context or an extension is given without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<u32>,
 }
@@ -172,6 +172,8 @@ pub enum EndReason {
     NoMedia,
     /// A processor asked for it.
     Processor,
+    /// A processor sent the caller on in the dialplan.
+    Transferred,
     /// Our own API asked for it.
     Requested,
     /// Call set-up failed.
@@ -191,6 +193,7 @@ impl fmt::Display for EndReason {
             Self::ProtocolError => "protocol_error",
             Self::NoMedia => "no_media",
             Self::Processor => "processor",
+            Self::Transferred => "transferred",
             Self::Requested => "requested",
             Self::SetupFailed => "setup_failed",
             Self::ShuttingDown => "shutting_down",

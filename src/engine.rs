@@ -7,6 +7,7 @@
 mod io;
 mod media_watch;
 mod serving;
+mod settling;
 mod telling;
 
 use std::collections::VecDeque;
@@ -25,7 +26,7 @@ use crate::media::{
     AudioSocketLeg, CallStats, DigitFilter, Leg, MediaSettings, Pacer, PacketizerSeed, Playout,
     RtpLeg, Uplink,
 };
-use crate::processor::{End, Pipeline, Request, Setup, Waker};
+use crate::processor::{End, Pipeline, Reach, Setup, Waker};
 
 /// One call's leg and chain.
 #[derive(Debug)]
@@ -301,6 +302,7 @@ impl Engine {
                         chain: pipeline.build(&setup),
                         playout: Playout::new(rate, Ptime::MS_20, settings.playout_max_queue),
                         requests: Vec::new(),
+                        reach: Reach { controlled: info.caller.is_some() },
                     });
                 }
                 Uplink::Frame(mut frame) => {
@@ -337,30 +339,6 @@ impl Engine {
         if let Some(reason) = ended {
             self.end(reason);
         }
-    }
-
-    /// Carries out what processors asked for, tells the marks that are due, and how full the queue is.
-    ///
-    /// What a processor asks for while it hears of an event waits for the next turn, so that two
-    /// processors cannot keep each other busy for ever.
-    fn settle(&mut self) {
-        let Some(serving) = &mut self.serving else { return };
-        let asked = serving.requests.len();
-        for _ in 0..asked {
-            let Some(serving) = &mut self.serving else { return };
-            match serving.requests.remove(0) {
-                Request::Emit(kind) => self.tell(kind),
-                Request::Digit(digit) => self.take_digit(digit),
-                Request::Hangup => return self.end(EndReason::Processor),
-            }
-        }
-        let due = self.serving.as_ref().map_or(0, |serving| serving.playout.due_marks());
-        for _ in 0..due {
-            if let Some(mark) = self.serving.as_mut().and_then(|s| s.playout.pop_mark()) {
-                self.tell(EventKind::Mark { name: mark.name, played: mark.played });
-            }
-        }
-        self.tell_queue_level();
     }
 
     /// Makes the frame that is due, if one is; true where `tx` holds something to send.

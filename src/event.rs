@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use crate::audio::MediaFormat;
-use crate::call::{CallId, EndReason, Transport};
+use crate::call::{CallId, Destination, EndReason, Transport};
 use crate::media::{CallStats, DigitSource, QueueLevel};
 use crate::processor::stt::Transcript;
 
@@ -148,6 +148,11 @@ pub enum EventKind {
         reason: &'static str,
         /// What, in a sentence.
         detail: String,
+    },
+    /// A processor sends the caller on in Asterisk's dialplan; the end of the call follows.
+    Transfer {
+        /// Where to.
+        destination: Destination,
     },
     /// Nothing has come from the peer for a while.
     NoMedia {

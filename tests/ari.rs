@@ -13,6 +13,8 @@ mod machine;
 mod model;
 #[path = "ari/peer.rs"]
 mod peer;
+#[path = "ari/requests.rs"]
+mod requests;
 #[path = "ari/session.rs"]
 mod session;
 #[path = "ari/stream.rs"]

@@ -32,6 +32,8 @@ mod pauses;
 mod player;
 #[path = "engine/reception.rs"]
 mod reception;
+#[path = "engine/requests.rs"]
+mod requests;
 #[path = "common/seeds.rs"]
 mod seeds;
 #[path = "engine/statistics.rs"]

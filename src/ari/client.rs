@@ -9,8 +9,9 @@ use rustls::ClientConfig;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
+use super::place::Place;
 use super::settings::AsteriskSettings;
-use super::types::{Bridge, Channel};
+use super::types::{Bridge, Channel, Variable};
 use crate::audio::MediaFormat;
 use crate::runtime::Secret;
 use crate::runtime::link::tls;
@@ -242,12 +243,34 @@ impl AriClient {
         self.send(Method::DELETE, &["channels", channel], &[]).await
     }
 
-    /// Sends a channel on in the dialplan.
+    /// Sends a channel on in the dialplan: to `place`, or behind its `Stasis()`. A place that is not
+    /// there is no error: Asterisk finds that out once it has let the channel go, and hangs it up.
     ///
     /// # Errors
     /// [`AriError`], as all requests; 409 where the channel is not in an application.
-    pub async fn continue_in_dialplan(&self, channel: &str) -> Result<(), AriError> {
-        self.send(Method::POST, &["channels", channel, "continue"], &[]).await
+    pub async fn continue_in_dialplan(
+        &self,
+        channel: &str,
+        place: Option<&Place>,
+    ) -> Result<(), AriError> {
+        let priority = place.map(|place| place.priority.to_string()).unwrap_or_default();
+        let query = place.map(|Place { context, extension, .. }| {
+            [("context", &**context), ("extension", &**extension), ("priority", &*priority)]
+        });
+        let query = query.as_ref().map_or(&[][..], |query| query);
+        self.send(Method::POST, &["channels", channel, "continue"], query).await
+    }
+
+    /// Whether a place is in the dialplan, for this channel: extensions may depend on who calls.
+    ///
+    /// # Errors
+    /// [`AriError`], as all requests; also where Asterisk has no `DIALPLAN_EXISTS()`, which is in its
+    /// `func_dialplan.so`.
+    pub async fn has_place(&self, channel: &str, place: &Place) -> Result<bool, AriError> {
+        let function = format!("DIALPLAN_EXISTS({place})");
+        let (path, query) = (["channels", channel, "variable"], [("variable", &*function)]);
+        let answer: Variable = self.request(Method::GET, &path, &query).await?;
+        Ok(answer.value == "1")
     }
 
     /// Removes a bridge.

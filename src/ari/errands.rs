@@ -14,6 +14,7 @@ use super::client::{AriClient, AriError, ExternalMedia};
 use super::ids::{Ids, Role};
 use super::machine::{Reply, Request};
 use super::metrics::AriMetrics;
+use super::place::Place;
 use super::settings::{AsteriskSettings, OnEnd};
 use super::types::{Bridge, Channel};
 use crate::audio::MediaFormat;
@@ -49,6 +50,17 @@ pub(super) enum Answer {
     ListsFailed,
     /// Time has passed since these callers were found waiting.
     LookForStranded(Vec<String>),
+}
+
+/// What a call's requests are about.
+#[derive(Clone, Debug)]
+pub(super) struct Subject {
+    /// Id of the caller's channel.
+    pub(super) caller: String,
+    pub(super) media: ExternalMedia,
+    pub(super) format: MediaFormat,
+    /// Where a processor sends the caller.
+    pub(super) place: Option<Place>,
 }
 
 /// Sends requests for one session.
@@ -94,16 +106,9 @@ impl Errands {
     }
 
     /// Asks something for a call.
-    pub(super) fn ask(
-        &self,
-        call: CallId,
-        request: Request,
-        caller: &str,
-        media: &ExternalMedia,
-        format: MediaFormat,
-    ) {
+    pub(super) fn ask(&self, call: CallId, request: Request, subject: &Subject) {
         let (client, answers) = (self.client.clone(), self.answers.clone());
-        let (caller, media) = (caller.to_owned(), media.clone());
+        let Subject { caller, media, format, place } = subject.clone();
         let external = self.ids.name(call, Role::Media);
         let bridge = self.ids.name(call, Role::Bridge);
         let (permits, metrics) = (Arc::clone(&self.permits), Arc::clone(&self.metrics));
@@ -120,7 +125,10 @@ impl Errands {
                 }
                 Request::HangupCaller => client.hangup(&caller).await.map(|()| None),
                 Request::ContinueCaller => {
-                    client.continue_in_dialplan(&caller).await.map(|()| None)
+                    client.continue_in_dialplan(&caller, None).await.map(|()| None)
+                }
+                Request::TransferCaller => {
+                    transfer(&client, &caller, place.as_ref()).await.map(|()| None)
                 }
                 Request::RemoveExternal => client.hangup(&external).await.map(|()| None),
                 Request::RemoveBridge => client.destroy_bridge(&bridge).await.map(|()| None),
@@ -130,7 +138,7 @@ impl Errands {
                 Err(AriError::NotFound { .. }) => Reply::Absent,
                 // The caller is in the dialplan already.
                 Err(AriError::Refused { status: 409, .. })
-                    if request == Request::ContinueCaller =>
+                    if matches!(request, Request::ContinueCaller | Request::TransferCaller) =>
                 {
                     Reply::Absent
                 }
@@ -139,7 +147,15 @@ impl Errands {
                     if let Some(held_back) = failures.pass(clock.now()) {
                         warn!(call.id = %call, %error, held_back, "a request failed");
                     }
-                    Reply::Failed
+                    match error {
+                        // Another place is to be had at once; everything else is worth a retry.
+                        AriError::Refused { status: 400..=499, .. }
+                            if request == Request::TransferCaller =>
+                        {
+                            Reply::Refused
+                        }
+                        _ => Reply::Failed,
+                    }
                 }
             };
             // A session that is gone needs no answer.
@@ -156,7 +172,7 @@ impl Errands {
             for pause in TRY_AGAIN {
                 let result = match how {
                     OnEnd::Hangup => client.hangup(&channel).await,
-                    OnEnd::Continue => client.continue_in_dialplan(&channel).await,
+                    OnEnd::Continue => client.continue_in_dialplan(&channel, None).await,
                 };
                 match result {
                     // Gone, or in the dialplan already.
@@ -273,4 +289,18 @@ impl Errands {
             bridges.into_iter().map(|bridge| bridge.id).filter(|name| ours(name)),
         );
     }
+}
+
+/// Sends a caller to a place in the dialplan, if it is there: once Asterisk has let the caller go, it is
+/// too late for another one.
+async fn transfer(client: &AriClient, caller: &str, place: Option<&Place>) -> Result<(), AriError> {
+    if let Some(place) = place
+        // Where Asterisk cannot tell, it is tried.
+        && let Ok(false) = client.has_place(caller, place).await
+    {
+        let request = format!("POST channels/{caller}/continue");
+        let message = format!("the dialplan has no {place}");
+        return Err(AriError::Refused { request, status: 404, message });
+    }
+    client.continue_in_dialplan(caller, place).await
 }

@@ -36,8 +36,10 @@ pub enum Request {
     JoinExternal,
     /// Hang the caller up.
     HangupCaller,
-    /// Send the caller on in the dialplan.
+    /// Send the caller on in the dialplan, behind `Stasis()`.
     ContinueCaller,
+    /// Send the caller to the place in the dialplan that a processor named.
+    TransferCaller,
     /// Remove the external channel.
     RemoveExternal,
     /// Remove the bridge.
@@ -54,6 +56,8 @@ pub enum Reply {
     },
     /// What the request is about is not there.
     Absent,
+    /// It cannot be done, however often it is asked.
+    Refused,
     /// It may or may not have been done.
     Failed,
 }
@@ -88,6 +92,9 @@ pub enum Command {
     SetPeer(SocketAddr),
     /// End the call on the media side.
     EndMedia(EndReason),
+    /// Tell that the caller did not get to the place that a processor named. What becomes of the
+    /// caller instead is asked next.
+    TransferFailed,
 }
 
 /// One call in Asterisk.
@@ -95,6 +102,8 @@ pub enum Command {
 pub struct CallMachine {
     on_end: OnEnd,
     stranded: OnEnd,
+    /// How the caller is let go, once that is decided.
+    farewell: Request,
     phase: Phase,
     answered: bool,
     caller: Thing,
@@ -142,13 +151,14 @@ enum Join {
 
 impl CallMachine {
     /// A caller entered the application. `stranded` says what becomes of the caller where the
-    /// set-up fails, `on_end` where the call ends otherwise.
+    /// set-up fails, `on_end` where the call ends otherwise, unless a processor has named a place.
     #[must_use]
     pub fn new(now: Instant, on_end: OnEnd, stranded: OnEnd) -> Self {
         use Request::{AnswerCaller, CreateBridge, CreateExternal};
         Self {
             on_end,
             stranded,
+            farewell: on_end.request(),
             phase: Phase::Setup { until: now + SETUP_LIMIT },
             answered: false,
             caller: Thing::There,
@@ -248,6 +258,17 @@ impl CallMachine {
             Request::HangupCaller | Request::ContinueCaller => {
                 self.caller = removed(now, self.caller, reply);
             }
+            Request::TransferCaller => {
+                let before = self.caller;
+                self.caller = removed(now, before, reply);
+                let given_up = before != Thing::Gone && self.caller == Thing::Gone;
+                if given_up && matches!(reply, Reply::Refused | Reply::Failed) {
+                    self.farewell = self.on_end.request();
+                    self.commands.push_back(Command::TransferFailed);
+                    self.commands.push_back(Command::Ask(self.farewell));
+                    self.caller = Thing::Leaving { attempts: 1 };
+                }
+            }
             Request::RemoveExternal => {
                 self.external = removed(now, self.external, reply);
                 let outlived = std::mem::take(&mut self.external_outlived);
@@ -261,6 +282,7 @@ impl CallMachine {
             request,
             Request::HangupCaller
                 | Request::ContinueCaller
+                | Request::TransferCaller
                 | Request::RemoveExternal
                 | Request::RemoveBridge
         );
@@ -318,16 +340,12 @@ impl CallMachine {
         if tell_media {
             self.commands.push_back(Command::EndMedia(reason));
         }
-        let farewell =
-            match if reason == EndReason::SetupFailed { self.stranded } else { self.on_end } {
-                OnEnd::Hangup => Request::HangupCaller,
-                OnEnd::Continue => Request::ContinueCaller,
-            };
-        self.on_end = match farewell {
-            Request::ContinueCaller => OnEnd::Continue,
-            _ => OnEnd::Hangup,
+        self.farewell = match reason {
+            EndReason::SetupFailed => self.stranded.request(),
+            EndReason::Transferred => Request::TransferCaller,
+            _ => self.on_end.request(),
         };
-        self.caller = self.leave(self.caller, farewell);
+        self.caller = self.leave(self.caller, self.farewell);
         self.external = self.leave(self.external, Request::RemoveExternal);
         self.bridge = self.leave(self.bridge, Request::RemoveBridge);
     }
@@ -349,11 +367,7 @@ impl CallMachine {
         {
             self.end(EndReason::SetupFailed, true);
         }
-        let farewell = match self.on_end {
-            OnEnd::Hangup => Request::HangupCaller,
-            OnEnd::Continue => Request::ContinueCaller,
-        };
-        self.caller = self.retry(now, self.caller, farewell);
+        self.caller = self.retry(now, self.caller, self.farewell);
         self.external = self.retry(now, self.external, Request::RemoveExternal);
         self.bridge = self.retry(now, self.bridge, Request::RemoveBridge);
     }
@@ -365,6 +379,15 @@ impl CallMachine {
                 Thing::Leaving { attempts: attempts + 1 }
             }
             other => other,
+        }
+    }
+}
+
+impl OnEnd {
+    fn request(self) -> Request {
+        match self {
+            Self::Hangup => Request::HangupCaller,
+            Self::Continue => Request::ContinueCaller,
         }
     }
 }

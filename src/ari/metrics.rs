@@ -8,7 +8,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use super::handle::AriHandle;
-use super::session::Rejected;
+use super::rejected::Rejected;
 use crate::runtime::OpenError;
 
 /// What is counted about one Asterisk.
@@ -24,6 +24,8 @@ pub struct AriMetrics {
     pub bad_events: AtomicU64,
     /// Requests that failed, but for "not found".
     pub failed_requests: AtomicU64,
+    /// Callers who did not get to where a processor sent them.
+    pub failed_transfers: AtomicU64,
     /// Callers turned away because their `Stasis()` arguments make no sense.
     pub rejected_arguments: AtomicU64,
     /// Callers turned away because no more calls could be opened.
@@ -73,7 +75,7 @@ const GAUGES: [(&str, &str, Read); 2] = [
     }),
 ];
 
-const COUNTERS: [(&str, &str, Read); 5] = [
+const COUNTERS: [(&str, &str, Read); 6] = [
     ("sidetone_ari_connections", "How often the event stream was connected", |m| {
         m.connections.load(Ordering::Relaxed)
     }),
@@ -82,6 +84,9 @@ const COUNTERS: [(&str, &str, Read); 5] = [
     }),
     ("sidetone_ari_failed_requests", "Requests that failed", |m| {
         m.failed_requests.load(Ordering::Relaxed)
+    }),
+    ("sidetone_ari_failed_transfers", "Callers who did not get where they were sent", |m| {
+        m.failed_transfers.load(Ordering::Relaxed)
     }),
     ("sidetone_ari_stranded", "Callers found waiting for a server that had died", |m| {
         m.stranded.load(Ordering::Relaxed)

@@ -85,7 +85,8 @@ mod tests {
 
     fn channel(id: &str, app_data: &str) -> Channel {
         let app_name = if app_data.is_empty() { "" } else { "Stasis" };
-        let dialplan = Dialplan { app_name: app_name.into(), app_data: app_data.into() };
+        let (app_name, app_data) = (app_name.into(), app_data.into());
+        let dialplan = Dialplan { app_name, app_data, ..Dialplan::default() };
         Channel { id: id.into(), dialplan, ..Channel::default() }
     }
 

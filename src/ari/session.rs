@@ -6,53 +6,33 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use thiserror::Error;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep_until, timeout};
 use tracing::{debug, info, warn};
 
-use super::arguments::{ArgumentError, Arguments};
+use super::arguments::Arguments;
 use super::client::{AriClient, ExternalMedia};
-use super::errands::{Answer, Errands};
+use super::entry::Entry;
+use super::errands::{Answer, Errands, Subject};
 use super::ids::{Ids, Role};
 use super::machine::{CallMachine, Command, Input};
 use super::metrics::AriMetrics;
+use super::place::Place;
 use super::reconcile::{LiveCall, reconcile};
+use super::rejected::Rejected;
 use super::settings::AsteriskSettings;
 use super::stream::StreamEvent;
 use super::types::{AriEvent, Bridge, Channel};
-use crate::audio::MediaFormat;
 use crate::call::{CallId, CallInfo, Caller, EndReason, Transport};
 use crate::event::{CallEvent, EventKind};
 use crate::media::{Digit, DigitSource};
-use crate::processor::{PipelineError, Registry};
-use crate::runtime::{CallSpec, EventSink, MediaHandle, OpenError, Throttle};
+use crate::processor::Registry;
+use crate::runtime::{CallSpec, EventSink, MediaHandle, Throttle};
 
 /// Time for the last requests after the grace period of a stop.
 const LAST_REQUESTS: Duration = Duration::from_secs(5);
-
-/// Why a caller was turned away.
-#[derive(Debug, Error)]
-pub(super) enum Rejected {
-    #[error("Stasis(): {0}")]
-    Arguments(#[from] ArgumentError),
-    #[error("Stasis(): {0}")]
-    Pipeline(#[from] PipelineError),
-    #[error(transparent)]
-    Media(#[from] OpenError),
-    #[error("the server is stopping")]
-    Stopping,
-}
-
-struct Entry {
-    machine: CallMachine,
-    caller: String,
-    media: ExternalMedia,
-    format: MediaFormat,
-    scheduled: Option<Instant>,
-}
 
 pub(super) struct Session {
     settings: AsteriskSettings,
@@ -246,8 +226,16 @@ impl Session {
     }
 
     fn handle_media(&mut self, now: Instant, told: &CallEvent) {
-        if let EventKind::CallEnded { reason, .. } = told.event.kind {
-            self.drive(now, told.call, Input::MediaEnded(reason));
+        match &told.event.kind {
+            EventKind::CallEnded { reason, .. } => {
+                self.drive(now, told.call, Input::MediaEnded(*reason));
+            }
+            EventKind::Transfer { destination } => {
+                if let Some(entry) = self.calls.get_mut(&told.call) {
+                    entry.subject.place = Place::of(destination, &entry.origin);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -322,9 +310,13 @@ impl Session {
         );
         let entry = Entry {
             machine: CallMachine::new(now, arguments.on_end, self.settings.stranded),
-            caller: channel.id.clone(),
-            media,
-            format: arguments.format,
+            subject: Subject {
+                caller: channel.id.clone(),
+                media,
+                format: arguments.format,
+                place: None,
+            },
+            origin: channel.dialplan,
             scheduled: None,
         };
         self.callers.insert(channel.id, id);
@@ -349,18 +341,19 @@ impl Session {
             match command {
                 Command::Ask(request) => {
                     if let Some(entry) = self.calls.get(&call) {
-                        self.errands.ask(call, request, &entry.caller, &entry.media, entry.format);
+                        self.errands.ask(call, request, &entry.subject);
                     }
                 }
                 Command::SetPeer(peer) => self.media.set_peer(call, peer),
                 Command::EndMedia(reason) => self.media.end(call, reason),
+                Command::TransferFailed => self.transfer_failed(call),
             }
         }
         let Some(entry) = self.calls.get_mut(&call) else { return };
         if entry.machine.is_finished() {
             debug!(call.id = %call, "nothing of the call is left in Asterisk");
-            if self.callers.get(&entry.caller) == Some(&call) {
-                self.callers.remove(&entry.caller);
+            if self.callers.get(&entry.subject.caller) == Some(&call) {
+                self.callers.remove(&entry.subject.caller);
             }
             self.calls.remove(&call);
             self.metrics.calls.store(self.calls.len() as u64, Ordering::Relaxed);
@@ -370,6 +363,17 @@ impl Session {
             entry.scheduled = Some(at);
             self.timers.push(Reverse((at, call)));
         }
+    }
+
+    fn transfer_failed(&mut self, call: CallId) {
+        self.metrics.failed_transfers.fetch_add(1, Ordering::Relaxed);
+        let place = self.calls.get(&call).and_then(|entry| entry.subject.place.as_ref());
+        warn!(
+            asterisk = self.settings.name,
+            call.id = %call,
+            place = place.map(tracing::field::display),
+            "a caller did not get to where a processor sent it"
+        );
     }
 
     fn end_all(&mut self, now: Instant) {
@@ -396,7 +400,7 @@ impl Session {
             .iter()
             .map(|(id, entry)| LiveCall {
                 id: *id,
-                caller: entry.caller.clone(),
+                caller: entry.subject.caller.clone(),
                 settled: settled.contains(id),
             })
             .collect();

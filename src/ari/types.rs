@@ -43,15 +43,28 @@ pub struct CallerId {
     pub number: String,
 }
 
-/// The dialplan application that a channel is in.
+/// Where in the dialplan a channel is.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
 pub struct Dialplan {
-    /// Its name.
+    /// Its context.
+    #[serde(default)]
+    pub context: String,
+    /// Its extension.
+    #[serde(default)]
+    pub exten: String,
+    /// The application's name.
     #[serde(default)]
     pub app_name: String,
-    /// Its arguments.
+    /// The application's arguments.
     #[serde(default)]
     pub app_data: String,
+}
+
+/// What a variable or a function of a channel answers.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+pub(super) struct Variable {
+    /// The value.
+    pub(super) value: String,
 }
 
 /// A bridge.

@@ -5,7 +5,7 @@ use super::Epoch;
 use crate::audio::{Position, SampleRate};
 use crate::event::{Event, EventKind};
 use crate::media::Playout;
-use crate::processor::{Chain, Context, Request};
+use crate::processor::{Chain, Context, Reach, Request};
 
 /// What exists once the call's sample rate is known.
 #[derive(Debug)]
@@ -13,6 +13,7 @@ pub(super) struct Serving {
     pub(super) chain: Chain,
     pub(super) playout: Playout,
     pub(super) requests: Vec<Request>,
+    pub(super) reach: Reach,
 }
 
 /// What is to be told, and since when the call's time counts.
@@ -28,8 +29,8 @@ impl Serving {
         serving: &mut Option<Self>,
         now: Position,
     ) -> Option<(&mut Chain, Context<'_>)> {
-        let Self { chain, playout, requests } = serving.as_mut()?;
-        Some((chain, Context { now, playout, requests }))
+        let Self { chain, playout, requests, reach } = serving.as_mut()?;
+        Some((chain, Context { now, playout, requests, reach }))
     }
 
     /// Lets processors look whether something has come from outside of the shard.

@@ -191,6 +191,7 @@ mod tests {
     use crate::audio::{Position, Ptime};
     use crate::dsp::tone::Sine;
     use crate::media::Playout;
+    use crate::processor::Reach;
 
     const RATE: SampleRate = SampleRate::HZ_8000;
     const CUSHION: Duration = Duration::from_millis(40);
@@ -219,8 +220,9 @@ mod tests {
             let mut frame = [0; 160];
             self.source.fill(&mut frame);
             let mut requests = Vec::new();
-            let mut cx =
-                Context { now: Position(0), playout: &mut self.playout, requests: &mut requests };
+            let (now, reach) = (Position(0), &Reach::default());
+            let (playout, requests) = (&mut self.playout, &mut requests);
+            let mut cx = Context { now, playout, requests, reach };
             self.feed.play(&frame, &mut cx);
         }
 

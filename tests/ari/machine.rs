@@ -26,6 +26,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::ExternalDies),
         1 => Just(Step::BridgeDies),
         1 => Just(Step::MediaEnds),
+        1 => Just(Step::Transfers),
         1 => Just(Step::End),
         1 => Just(Step::Tick),
         1 => Just(Step::CarryLate),
@@ -48,9 +49,10 @@ proptest! {
     fn whatever_happens_in_whatever_order_nothing_is_left_and_media_ends_once(
         on_end in on_end(),
         stranded in on_end(),
+        has_place: bool,
         steps in prop::collection::vec(step(), 0..60),
     ) {
-        let mut world = World::new(on_end, stranded);
+        let mut world = World::new(on_end, stranded, has_place);
         for step in steps {
             world.step(step);
         }
@@ -65,7 +67,7 @@ fn every_order_of_answers_and_events_brings_the_call_up() {
     let mut paths = vec![Vec::new()];
     let mut ends = 0;
     while let Some(path) = paths.pop() {
-        let mut world = World::new(OnEnd::Hangup, OnEnd::Continue);
+        let mut world = World::new(OnEnd::Hangup, OnEnd::Continue, true);
         for &choice in &path {
             choose(&mut world, choice);
         }
@@ -93,7 +95,7 @@ fn choose(world: &mut World, choice: usize) {
 
 #[test]
 fn a_removal_that_never_works_is_given_up_within_a_minute() {
-    let mut world = World::new(OnEnd::Hangup, OnEnd::Continue);
+    let mut world = World::new(OnEnd::Hangup, OnEnd::Continue, true);
     while !world.machine.is_up() {
         world.carry(0, Fate::Carried);
         world.answer(0);

@@ -32,6 +32,8 @@ pub enum Step {
     ExternalDies,
     BridgeDies,
     MediaEnds,
+    /// A processor sends the caller on.
+    Transfers,
     End,
     /// The next thing that the machine waits for is due.
     Tick,
@@ -67,16 +69,20 @@ pub struct World {
     bridge_told: bool,
     media_ended_itself: bool,
     ends: usize,
+    /// The place that a processor names is in the dialplan.
+    has_place: bool,
+    failed_transfers: usize,
     pub peers: usize,
 }
 
 fn is_removal(request: Request) -> bool {
-    use Request::{ContinueCaller, HangupCaller, RemoveBridge, RemoveExternal};
-    matches!(request, HangupCaller | ContinueCaller | RemoveExternal | RemoveBridge)
+    use Request::{ContinueCaller, HangupCaller, RemoveBridge, RemoveExternal, TransferCaller};
+    let of_caller = matches!(request, HangupCaller | ContinueCaller | TransferCaller);
+    of_caller || matches!(request, RemoveExternal | RemoveBridge)
 }
 
 impl World {
-    pub fn new(on_end: OnEnd, stranded: OnEnd) -> Self {
+    pub fn new(on_end: OnEnd, stranded: OnEnd, has_place: bool) -> Self {
         let now = Clock::new().now();
         let mut world = Self {
             now,
@@ -93,6 +99,8 @@ impl World {
             bridge_told: false,
             media_ended_itself: false,
             ends: 0,
+            has_place,
+            failed_transfers: 0,
             peers: 0,
         };
         world.obey();
@@ -115,6 +123,7 @@ impl World {
         while let Some(command) = self.machine.poll_command() {
             match command {
                 Command::SetPeer(_) => self.peers += 1,
+                Command::TransferFailed => self.failed_transfers += 1,
                 Command::EndMedia(_) => {
                     assert!(!self.media_ended_itself, "media that has ended is ended again");
                     self.ends += 1;
@@ -155,7 +164,10 @@ impl World {
                 self.events.push_back(Input::ExternalEntered);
                 Reply::Done { peer: Some(SocketAddr::from(([127, 0, 0, 1], 4000))) }
             }
-            Request::HangupCaller | Request::ContinueCaller if self.caller_in_app => {
+            Request::TransferCaller if self.caller_in_app && !self.has_place => Reply::Refused,
+            Request::HangupCaller | Request::ContinueCaller | Request::TransferCaller
+                if self.caller_in_app =>
+            {
                 self.caller_in_app = false;
                 self.events.push_back(Input::CallerGone);
                 done
@@ -258,12 +270,8 @@ impl World {
                 self.bridge = Existence::Gone;
                 self.events.push_back(Input::BridgeGone);
             }
-            Step::MediaEnds => {
-                // The media side tells once, whoever has ended it.
-                if !std::mem::replace(&mut self.media_ended_itself, true) {
-                    self.tell(Input::MediaEnded(EndReason::NoMedia));
-                }
-            }
+            Step::MediaEnds => self.media_ends(EndReason::NoMedia),
+            Step::Transfers => self.media_ends(EndReason::Transferred),
             Step::End => self.tell(Input::End(EndReason::Requested)),
             Step::Tick => self.tick(),
             Step::CarryLate => {
@@ -273,6 +281,13 @@ impl World {
             }
             Step::StreamCut => self.stream_cut(),
             Step::CallerHangsUp | Step::ExternalDies | Step::BridgeDies => {}
+        }
+    }
+
+    fn media_ends(&mut self, reason: EndReason) {
+        // The media side tells once, whoever has ended it.
+        if !std::mem::replace(&mut self.media_ended_itself, true) {
+            self.tell(Input::MediaEnded(reason));
         }
     }
 
@@ -296,6 +311,8 @@ impl World {
         assert!(!self.caller_in_app, "the caller is left");
         assert!(self.ends <= 1, "media is ended {} times", self.ends);
         assert!(self.ends == 1 || self.media_ended_itself, "media is not ended");
+        let most = usize::from(!self.has_place);
+        assert!(self.failed_transfers <= most, "{} failed transfers", self.failed_transfers);
         assert!(self.peers <= 1, "media is told {} peers", self.peers);
         assert_eq!(self.machine.wake(), None, "a call that is over wants to be woken");
     }

@@ -30,6 +30,8 @@ pub enum Step {
     Release,
     RemoveExternal,
     RemoveBridge,
+    /// Looks whether a place is in the dialplan.
+    LookUp,
     List,
 }
 
@@ -76,6 +78,10 @@ struct State {
     carried: Vec<(Step, String)>,
     /// Callers sent on in the dialplan.
     continued: Vec<String>,
+    /// The places that they were sent to: `context,extension,priority`, or nothing.
+    places: Vec<String>,
+    /// The only place that is not in the dialplan.
+    missing_place: String,
     stream: Option<UnboundedSender<Wire>>,
     /// Event streams opened.
     streams: usize,
@@ -302,6 +308,16 @@ impl Peer {
 
     pub fn continued(&self) -> Vec<String> {
         lock(&self.state).continued.clone()
+    }
+
+    /// The places that callers were sent to: `context,extension,priority`, or nothing.
+    pub fn places(&self) -> Vec<String> {
+        lock(&self.state).places.clone()
+    }
+
+    /// Takes a place, `context,extension,priority`, out of the dialplan.
+    pub fn remove_place(&self, place: &str) {
+        lock(&self.state).missing_place = place.to_owned();
     }
 
     /// How often a request of that sort was carried out.

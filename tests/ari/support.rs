@@ -4,15 +4,43 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sidetone::ari::{AriHandle, AriSession, AsteriskSettings};
+use sidetone::audio::AudioFrame;
+use sidetone::call::{CallInfo, Destination};
 use sidetone::media::MediaSettings;
-use sidetone::processor::Registry;
 use sidetone::processor::recorder::RecorderSettings;
+use sidetone::processor::{Context, Processor, ProcessorFactory, Registry, Setup};
 use sidetone::runtime::recording::Recordings;
 use sidetone::runtime::{Clock, MediaHandle, RtpSettings, Runtime, RuntimeSettings, Secret};
 
 use crate::peer::{self, Peer};
 
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Does what the arguments of its `Stasis()` say, as soon as it may do anything: `context`, `extension`
+/// and `priority` send the caller there.
+struct Obedient(CallInfo);
+
+impl Processor for Obedient {
+    fn downlink(&mut self, _frame: &mut AudioFrame<'_>, cx: &mut Context<'_>) {
+        let mut told = std::mem::take(&mut self.0.parameters);
+        let destination = Destination {
+            context: told.remove("context"),
+            extension: told.remove("extension"),
+            priority: told.remove("priority").map(|priority| priority.parse().unwrap()),
+        };
+        if destination != Destination::default() {
+            cx.transfer(destination).unwrap();
+        }
+    }
+}
+
+struct ObedientFactory;
+
+impl ProcessorFactory for ObedientFactory {
+    fn create(&self, setup: &Setup<'_>) -> Box<dyn Processor> {
+        Box::new(Obedient(setup.call.clone()))
+    }
+}
 
 /// Settings for the peer, with short times.
 pub fn settings(peer: &Peer) -> AsteriskSettings {
@@ -45,6 +73,8 @@ impl Server {
         let recordings = Recordings::start(recorder, clock).unwrap();
         let mut registry = Registry::default();
         registry.add_pipeline::<&str>("echo", &[]).unwrap();
+        registry.add_processor("obedient", Arc::new(ObedientFactory));
+        registry.add_pipeline("obedient", &["obedient"]).unwrap();
         let mut runtime = RuntimeSettings {
             shards: 1,
             rtp: RtpSettings { port: 0, ..Default::default() },

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use sidetone::audio::{MediaFormat, SampleRate};
-use sidetone::call::{CallId, CallInfo, EndReason, Transport};
+use sidetone::call::{CallId, CallInfo, Caller, EndReason, Transport};
 use sidetone::engine::{Command, Engine, Epoch, Input, Output};
 use sidetone::event::{Event, EventKind};
 use sidetone::media::{CallStats, MediaSettings, PacketizerSeed};
@@ -111,6 +111,17 @@ impl Rig {
     /// The same with these settings and this script.
     pub(crate) fn rtp_with(format: MediaFormat, settings: MediaSettings, script: Script) -> Self {
         let mut rig = Self::rtp_without_peer(format, settings, script, true);
+        rig.input(Duration::ZERO, Input::Command(Command::SetPeer(peer())));
+        rig
+    }
+
+    /// The same, of a caller whose channel Asterisk's ARI controls for us.
+    pub(crate) fn rtp_controlled(format: MediaFormat, script: Script) -> Self {
+        let mut rig = Self::new(script, true, |epoch, pipeline| {
+            let caller = Some(Caller::default());
+            let info = CallInfo { caller, ..call(Transport::Rtp, Some(format)) };
+            Engine::rtp(epoch, info, pipeline, MediaSettings::default(), SEED)
+        });
         rig.input(Duration::ZERO, Input::Command(Command::SetPeer(peer())));
         rig
     }

@@ -14,13 +14,14 @@ use crate::driver::{Moment, Rig, Script, Sender, Track, idle, ms, peer};
 const FORMAT: MediaFormat = MediaFormat::Alaw;
 const RATE: SampleRate = SampleRate::HZ_8000;
 const HANGUP: &[u8] = &[0, 0, 0];
-const REASONS: [EndReason; 10] = [
+const REASONS: [EndReason; 11] = [
     EndReason::CallerGone,
     EndReason::PeerClosed,
     EndReason::PeerHangup,
     EndReason::ProtocolError,
     EndReason::NoMedia,
     EndReason::Processor,
+    EndReason::Transferred,
     EndReason::Requested,
     EndReason::SetupFailed,
     EndReason::ShuttingDown,

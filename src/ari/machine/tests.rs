@@ -166,3 +166,65 @@ fn a_removal_that_fails_is_tried_again_and_given_up_in_the_end() {
     assert_eq!(attempts, MAX_ATTEMPTS);
     assert_eq!(waited, Duration::from_millis(15_500));
 }
+
+fn transferred(machine: &mut CallMachine) {
+    assert_eq!(
+        give(machine, &[Input::MediaEnded(EndReason::Transferred)]),
+        [Request::TransferCaller, Request::RemoveExternal, Request::RemoveBridge].map(Command::Ask),
+    );
+}
+
+#[test]
+fn a_caller_who_is_sent_somewhere_is_neither_hung_up_nor_sent_anywhere_else() {
+    let mut machine = up();
+    transferred(&mut machine);
+    let rest = give(
+        &mut machine,
+        &[
+            Input::Reply(Request::TransferCaller, DONE),
+            Input::CallerGone,
+            Input::Reply(Request::RemoveExternal, DONE),
+            Input::Reply(Request::RemoveBridge, DONE),
+        ],
+    );
+    assert!(rest.is_empty() && machine.is_finished());
+}
+
+#[test]
+fn a_caller_whose_destination_is_refused_is_let_go_as_configured() {
+    let mut machine = up();
+    transferred(&mut machine);
+    assert_eq!(
+        give(&mut machine, &[Input::Reply(Request::TransferCaller, Reply::Refused)]),
+        [Command::TransferFailed, Command::Ask(Request::HangupCaller)],
+    );
+    // What is asked instead is tried as often as anything else.
+    give(&mut machine, &[Input::Reply(Request::HangupCaller, Reply::Failed)]);
+    machine.handle(machine.wake().unwrap(), Input::Timeout);
+    assert_eq!(drain(&mut machine), [Command::Ask(Request::HangupCaller)]);
+}
+
+#[test]
+fn a_transfer_that_fails_is_tried_again_before_the_caller_is_let_go_otherwise() {
+    let mut machine = up();
+    transferred(&mut machine);
+    for attempt in 1..=MAX_ATTEMPTS {
+        let now = machine.wake().unwrap_or_else(epoch);
+        machine.handle(now, Input::Reply(Request::TransferCaller, Reply::Failed));
+        if attempt < MAX_ATTEMPTS {
+            machine.handle(machine.wake().unwrap(), Input::Timeout);
+            assert_eq!(drain(&mut machine), [Command::Ask(Request::TransferCaller)]);
+        }
+    }
+    assert_eq!(drain(&mut machine), [Command::TransferFailed, Command::Ask(Request::HangupCaller)],);
+}
+
+#[test]
+fn a_transfer_whose_caller_has_gone_meanwhile_has_not_failed() {
+    for gone in [Input::CallerGone, Input::Reply(Request::TransferCaller, Reply::Absent)] {
+        let mut machine = up();
+        transferred(&mut machine);
+        let late = Input::Reply(Request::TransferCaller, Reply::Failed);
+        assert_eq!(give(&mut machine, &[gone, late]), []);
+    }
+}

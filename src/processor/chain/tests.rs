@@ -5,6 +5,7 @@ use super::*;
 use crate::audio::{Origin, Position, Ptime};
 use crate::dsp::resample::{Quality, Resampler};
 use crate::media::Playout;
+use crate::processor::Reach;
 
 /// Where a processor's frames lay, and what was in them.
 type Heard = Arc<Mutex<Vec<(Position, Vec<i16>)>>>;
@@ -46,7 +47,8 @@ fn feed(chain: &mut Chain, rate: SampleRate, start: u64, signal: &[i16]) {
     let mut position = Position(start);
     for piece in signal.chunks(Ptime::MS_20.samples(rate)) {
         let mut samples = piece.to_vec();
-        let mut cx = Context { now: position, playout: &mut playout, requests: &mut requests };
+        let (now, reach) = (position, &Reach::default());
+        let mut cx = Context { now, playout: &mut playout, requests: &mut requests, reach };
         let mut frame = AudioFrame { samples: &mut samples, rate, position, origin: Origin::Real };
         chain.uplink(&mut frame, &mut cx);
         position = position.plus(piece.len());

@@ -133,7 +133,7 @@ mod tests {
     use super::*;
     use crate::audio::{Origin, Ptime};
     use crate::media::Playout;
-    use crate::processor::Piece;
+    use crate::processor::{Piece, Reach};
 
     const RATE: SampleRate = SampleRate::HZ_8000;
 
@@ -173,7 +173,8 @@ mod tests {
     fn feed(transcriber: &mut Transcriber, start: u64, count: usize) {
         let mut playout = Playout::new(RATE, Ptime::MS_20, Duration::from_secs(1));
         let (position, mut samples) = (Position(start), vec![7; count]);
-        let mut cx = Context { now: position, playout: &mut playout, requests: &mut Vec::new() };
+        let (requests, reach) = (&mut Vec::new(), &Reach::default());
+        let mut cx = Context { now: position, playout: &mut playout, requests, reach };
         let (rate, origin) = (RATE, Origin::Real);
         let mut frame = AudioFrame { samples: &mut samples, rate, position, origin };
         transcriber.uplink(&mut frame, &mut cx);
@@ -181,8 +182,8 @@ mod tests {
 
     fn tell(transcriber: &mut Transcriber, event: &EventKind) {
         let mut playout = Playout::new(RATE, Ptime::MS_20, Duration::from_secs(1));
-        let now = Position::default();
-        let mut cx = Context { now, playout: &mut playout, requests: &mut Vec::new() };
+        let (now, requests, reach) = (Position::default(), &mut Vec::new(), &Reach::default());
+        let mut cx = Context { now, playout: &mut playout, requests, reach };
         transcriber.event(event, &mut cx);
     }
 

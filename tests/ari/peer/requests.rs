@@ -59,7 +59,15 @@ impl State {
                 }
                 self.leave(&id, false);
                 self.continued.push(id);
+                let part = |key: &str| query.get(key).cloned();
+                let place = ["context", "extension", "priority"].iter().filter_map(|key| part(key));
+                self.places.push(place.collect::<Vec<_>>().join(","));
                 none
+            }
+            Step::LookUp => {
+                let missing = format!("DIALPLAN_EXISTS({})", self.missing_place);
+                let value = if query["variable"] == missing { "0" } else { "1" };
+                (200, json!({"value": value}).to_string())
             }
             Step::Release | Step::RemoveExternal => {
                 if self.leave(&id, true) {

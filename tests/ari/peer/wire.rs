@@ -136,7 +136,7 @@ async fn answer(
     let query: BTreeMap<String, String> = query
         .split('&')
         .filter_map(|pair| pair.split_once('='))
-        .map(|(key, value)| (key.to_owned(), value.replace("%3A", ":")))
+        .map(|(key, value)| (key.to_owned(), decoded(value)))
         .collect();
     if !authorized || lock(state).refuse_user {
         lock(state).refused += 1;
@@ -144,6 +144,7 @@ async fn answer(
     }
     let of_external = |id: Option<&str>| id.is_some_and(|id| id.starts_with("sidetone."));
     let step = match (method, path.as_slice()) {
+        ("GET", ["channels", _, "variable"]) => Step::LookUp,
         ("GET", _) => Step::List,
         ("POST", ["channels", "externalMedia"]) => Step::CreateExternal,
         ("POST", ["channels", _, "answer"]) => Step::Answer,
@@ -214,4 +215,11 @@ async fn answer(
             Some(carry())
         }
     }
+}
+
+/// What is percent-encoded in requests of ours.
+fn decoded(value: &str) -> String {
+    [("%3A", ":"), ("%28", "("), ("%2C", ","), ("%29", ")"), ("%23", "#")]
+        .iter()
+        .fold(value.to_owned(), |text, (code, character)| text.replace(code, character))
 }
