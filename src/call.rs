@@ -36,6 +36,7 @@ impl fmt::Display for CallId {
 
 /// How a call's audio travels between Asterisk and us.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
     /// RTP over UDP.
@@ -97,6 +98,7 @@ impl fmt::Display for Transport {
 
 /// Who calls, as far as Asterisk told us. Numbers and names are personal data: never log them.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Caller {
     /// Asterisk's id of the caller's channel.
     pub channel_id: String,
@@ -158,6 +160,7 @@ pub struct Destination {
 
 /// Why a call ended.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum EndReason {
     /// The caller's channel is gone.

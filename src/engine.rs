@@ -302,7 +302,11 @@ impl Engine {
                         chain: pipeline.build(&setup),
                         playout: Playout::new(rate, Ptime::MS_20, settings.playout_max_queue),
                         requests: Vec::new(),
-                        reach: Reach { controlled: info.caller.is_some() },
+                        reach: Reach {
+                            controlled: info.caller.is_some(),
+                            pipeline: pipeline.clone(),
+                        },
+                        hangs_up: false,
                     });
                 }
                 Uplink::Frame(mut frame) => {
@@ -417,7 +421,8 @@ impl Engine {
         let stats = Box::new(self.stats());
         if let Some(serving) = &mut self.serving {
             let duration = self.now.saturating_duration_since(self.events.epoch.instant);
-            serving.chain.finish(&self.about.info, &End { duration, stats: &stats });
+            let end = End { reason, duration, stats: &stats };
+            serving.chain.finish(&self.about.info, &end);
         }
         self.events.push(self.now, EventKind::CallEnded { reason, stats });
     }

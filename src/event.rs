@@ -92,7 +92,8 @@ pub enum EventKind {
     },
     /// Queued audio was thrown away. Its marks follow as events of their own.
     Cleared {
-        /// How much of the audio queued since the queue was last empty had been sent.
+        /// How much of the audio queued since the queue was last empty had been sent, with the frame
+        /// that fades out.
         played_ms: u64,
         /// How much was thrown away.
         discarded_ms: u64,
@@ -149,10 +150,46 @@ pub enum EventKind {
         /// What, in a sentence.
         detail: String,
     },
+    /// A processor of the pipeline was switched on or off, or is so already.
+    ProcessorSwitched {
+        /// Its name in the pipeline.
+        name: Arc<str>,
+        /// It gets frames.
+        on: bool,
+    },
+    /// A processor presses keys towards the caller.
+    SendDtmf {
+        /// Of `0` to `9`, `*`, `#`, `A` to `D`.
+        digits: String,
+    },
     /// A processor sends the caller on in Asterisk's dialplan; the end of the call follows.
     Transfer {
         /// Where to.
         destination: Destination,
+    },
+    /// There is a bot: its connection was made.
+    BotConnected {
+        /// The bot, by its name in the configuration.
+        bot: Arc<str>,
+    },
+    /// Something is wrong with a bot. Told once, until it is over; the call itself goes on.
+    BotDegraded {
+        /// The bot, by its name in the configuration.
+        bot: Arc<str>,
+        /// What, in one word; the metrics count by it.
+        reason: &'static str,
+        /// What, in a sentence.
+        detail: String,
+    },
+    /// A bot has ended the talk: the call ends when all it said has been played.
+    BotEnded {
+        /// The bot, by its name in the configuration.
+        bot: Arc<str>,
+    },
+    /// There has been no bot for too long: the fallback begins.
+    BotGaveUp {
+        /// The bot, by its name in the configuration.
+        bot: Arc<str>,
     },
     /// Nothing has come from the peer for a while.
     NoMedia {

@@ -14,6 +14,7 @@
 //! # }
 //! ```
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -28,15 +29,17 @@ use tokio::task::{self, JoinHandle};
 use tokio::time::{sleep, timeout};
 use tracing::{error, info, warn};
 
-use crate::api::{self, Api};
+use crate::api::{self, Api, ApiParts, TwilioAccount};
 use crate::ari::{self, AriHandle, AriSession};
 use crate::call::EndReason;
 use crate::config::Config;
+use crate::processor::bot::{BotFactory, Dialect};
 use crate::processor::player::PlayerFactory;
 use crate::processor::recorder::RecorderFactory;
 use crate::processor::stt::TranscriberFactory;
 use crate::processor::vad::VadFactory;
 use crate::processor::{DtmfFactory, EchoFactory, PipelineError, Registry};
+use crate::runtime::bot::{BotService, BotSettings, WaitingRoom};
 use crate::runtime::link::TlsError;
 use crate::runtime::prompts::Prompts;
 use crate::runtime::recording::Recordings;
@@ -71,6 +74,14 @@ pub enum ServerError {
         /// Why not.
         source: TlsError,
     },
+    /// The settings of a bot cannot be used.
+    #[error("bot.{name}: {source}")]
+    Bot {
+        /// Its name.
+        name: String,
+        /// Why not.
+        source: TlsError,
+    },
     /// The thread that reads files to play could not be started.
     #[error("cannot start the player: {0}")]
     Player(#[source] io::Error),
@@ -96,6 +107,7 @@ pub struct Server {
     runtime: Runtime,
     recordings: Recordings,
     stt: Vec<SttService>,
+    bots: Vec<BotService>,
     sessions: Vec<AriSession>,
     api: Option<RunningApi>,
     grace: Duration,
@@ -111,7 +123,8 @@ struct RunningApi {
 
 impl Server {
     /// The processors that every server has: what pipelines of a [`Config`] may name, besides those
-    /// that are added at [`Server::start`], and the speech-to-text services of the [`Config`] itself.
+    /// that are added at [`Server::start`], and the speech-to-text services and bots of the [`Config`]
+    /// itself.
     pub const PROCESSORS: [&str; 5] = ["echo", "recorder", "vad", "dtmf", "player"];
 
     /// Binds every socket and starts everything. An Asterisk that cannot be reached is no error:
@@ -134,7 +147,8 @@ impl Server {
             Recordings::start(config.recorder.clone(), clock).map_err(ServerError::Recordings)?;
         let stt = services(config, &recordings, clock)?;
         let prompts = Prompts::start(&config.player).map_err(ServerError::Player)?;
-        let registry = Arc::new(registry(config, &recordings, &stt, prompts, customise)?);
+        let bots = bots(config, clock)?;
+        let registry = Arc::new(registry(config, &recordings, (&stt, &bots), prompts, customise)?);
         let runtime = Runtime::start(
             &config.runtime,
             &config.media,
@@ -144,7 +158,8 @@ impl Server {
         )
         .await?;
         let grace = config.server.grace;
-        let mut server = Self { runtime, recordings, stt, sessions: Vec::new(), api: None, grace };
+        let (sessions, api) = (Vec::new(), None);
+        let mut server = Self { runtime, recordings, stt, bots, sessions, api, grace };
         if let Err(error) = server.connect(config, &registry) {
             server.grace = Duration::ZERO;
             server.stop().await;
@@ -167,9 +182,15 @@ impl Server {
     }
 
     fn serve_api(&mut self, listener: TcpListener, address: SocketAddr) {
-        let handles = self.asterisk().cloned().collect();
-        let recordings = Arc::clone(self.recordings.metrics());
-        let api = Api::new(self.media().clone(), recordings, self.stt.clone(), handles);
+        let api = Api::new(ApiParts {
+            media: self.media().clone(),
+            recordings: Arc::clone(self.recordings.metrics()),
+            stt: self.stt.clone(),
+            bots: self.bots.clone(),
+            asterisk: self.asterisk().cloned().collect(),
+            rooms: rooms(&self.bots),
+            accounts: accounts(&self.bots),
+        });
         let (stop, stopped) = oneshot::channel();
         let shutdown = async {
             // Dropped or told: both mean the end.
@@ -183,6 +204,12 @@ impl Server {
     #[must_use]
     pub fn stt(&self) -> &[SttService] {
         &self.stt
+    }
+
+    /// The bots, in the order of their names.
+    #[must_use]
+    pub fn bots(&self) -> &[BotService] {
+        &self.bots
     }
 
     /// The way to the calls.
@@ -230,7 +257,7 @@ impl Server {
     /// # Cancel safety
     /// As for [`Server::run_until`].
     pub async fn stop(self) {
-        let Self { runtime, recordings, stt, sessions, api, grace } = self;
+        let Self { runtime, recordings, stt, bots, sessions, api, grace } = self;
         let media = runtime.handle();
         info!(calls = media.call_count(), ?grace, "stopping");
         if let Some(running) = &api {
@@ -248,6 +275,7 @@ impl Server {
         runtime.stop().await;
         // The last words of calls that have just ended.
         join_all(stt.iter().map(SttService::finish)).await;
+        join_all(bots.iter().map(BotService::finish)).await;
         if task::spawn_blocking(move || recordings.shutdown()).await.is_err() {
             error!("closing the recordings panicked");
         }
@@ -281,10 +309,35 @@ fn services(
     services.collect()
 }
 
+/// Where calls wait for those bots that connect to us.
+fn rooms(bots: &[BotService]) -> BTreeMap<String, WaitingRoom> {
+    let rooms = bots.iter().filter_map(|bot| Some((bot.name(), bot.waiting_room()?)));
+    rooms.map(|(name, room)| (name.to_owned(), room.clone())).collect()
+}
+
+/// The accounts of those bots that think that they are Twilio's.
+fn accounts(bots: &[BotService]) -> Vec<TwilioAccount> {
+    let twilio = bots.iter().map(BotService::settings);
+    let twilio = twilio.filter(|settings| settings.session.dialect == Dialect::Twilio);
+    let account = |settings: &BotSettings| TwilioAccount {
+        account_sid: settings.session.account_sid.clone(),
+        auth_token: settings.token.clone(),
+    };
+    twilio.map(account).collect()
+}
+
+fn bots(config: &Config, clock: Clock) -> Result<Vec<BotService>, ServerError> {
+    let bots = config.bots.iter().map(|(name, settings)| {
+        BotService::new(name, settings.clone(), clock)
+            .map_err(|source| ServerError::Bot { name: name.clone(), source })
+    });
+    bots.collect()
+}
+
 fn registry(
     config: &Config,
     recordings: &Recordings,
-    stt: &[SttService],
+    (stt, bots): (&[SttService], &[BotService]),
     prompts: Prompts,
     customise: impl FnOnce(&mut Registry),
 ) -> Result<Registry, PipelineError> {
@@ -301,7 +354,17 @@ fn registry(
             registry.add_processor("stt", factory);
         }
     }
-    let player = PlayerFactory::new(config.player.clone(), Arc::new(prompts));
+    let prompts = Arc::new(prompts);
+    for bot in bots {
+        let behaviour = bot.settings().behaviour.clone();
+        let files = Arc::clone(&prompts) as _;
+        let factory = Arc::new(BotFactory::new(behaviour, Arc::new(bot.clone()), files));
+        registry.add_processor(&format!("bot.{}", bot.name()), Arc::clone(&factory) as _);
+        if bots.len() == 1 {
+            registry.add_processor("bot", factory);
+        }
+    }
+    let player = PlayerFactory::new(config.player.clone(), prompts);
     registry.add_processor("player", Arc::new(player));
     customise(&mut registry);
     for (name, processors) in &config.pipelines.named {

@@ -13,6 +13,9 @@ use sidetone::media::ReturnFormat;
 use sidetone::runtime::Accept;
 use tempfile::TempDir;
 
+#[path = "config/peers.rs"]
+mod peers;
+
 const PROCESSORS: [&str; 5] = ["echo", "recorder", "vad", "dtmf", "player"];
 /// A block that is complete.
 const ASTERISK: &str = "[[asterisk]]\npassword = \"hunter2\"\n";
@@ -166,7 +169,7 @@ processors = [\"recoder\"]
              you mean `recorder`?; allowed: echo, recorder, vad, dtmf, player",
             "f.toml:17: recoder: unknown key, did you mean `recorder`?; allowed: server, log, \
              rtp, audiosocket, jitter, playout, media, opus, echo, player, recorder, vad, \
-             stt, pipelines, api, asterisk",
+             stt, bot, pipelines, api, asterisk",
             "environment SIDETONE__SERVER__SHARDS: server.shards: expected an integer, found text \
              (\"many\")",
             "flag --log-level: log.level: \"loud\" is not allowed; allowed: error, warn, info, \
@@ -460,57 +463,4 @@ proptest! {
             prop_assert!(told.contains(&format!("{section}.{key}: ")), "{told}");
         }
     }
-}
-
-const SERVICE: &str = "[stt.a]\nurl = \"wss://stt.example/listen?model=x\"\n";
-
-#[test]
-fn a_pipeline_names_its_service_which_one_alone_need_not_be() {
-    let pipeline = |name: &str| format!("[pipelines.p]\nprocessors = [{name:?}]\n");
-    for name in ["stt", "stt.a"] {
-        Given::file(&format!("{SERVICE}{}", pipeline(name))).config();
-    }
-    let unknown = Given::file(&pipeline("stt")).only_error();
-    assert!(unknown.contains("the processor \"stt\""), "{unknown}");
-    let second = "[stt.b]\nurl = \"ws://127.0.0.1:2700\"\n";
-    let two = format!("{SERVICE}{second}{}", pipeline("stt"));
-    let ambiguous = Given::file(&two).only_error();
-    assert!(ambiguous.contains("player, stt.a, stt.b"), "{ambiguous}");
-    Given::file(&format!("{SERVICE}{second}{}", pipeline("stt.b"))).config();
-}
-
-#[test]
-fn every_mistake_in_a_service_is_told() {
-    let text = "[stt.a]\ndialect = \"voks\"\nrate_hz = 44100\nchunk_ms = 10\n\
-                headers = [\"X-Key: v\", \"hunter2\"]\ntoken_env = \"NONE\"\n\
-                reconnect_min_ms = 2000\nreconnect_max_ms = 1000\n[stt.\"b c\"]\nurl = \"http://x\"";
-    let errors = Given::file(text).errors();
-    for expected in [
-        "stt.a.url: missing: where the service is",
-        "did you mean `vosk`",
-        "stt.a.rate_hz: 44100",
-        "stt.a.chunk_ms: 10 is not allowed; allowed: 20 to 200",
-        "stt.a.headers: number 2 of the headers is not allowed; allowed: \"Name: value\"",
-        "stt.a.token_env: \"NONE\" is not allowed",
-        "stt.a.reconnect_max_ms: 1000 is below reconnect_min_ms",
-        "the name \"b c\"",
-        "stt.b c.url: \"http://x\" is not allowed",
-    ] {
-        let told = errors.iter().filter(|error| error.contains(expected)).count();
-        assert_eq!(told, 1, "{expected}: {errors:#?}");
-    }
-    assert_eq!(errors.len(), 9, "{errors:#?}");
-    assert!(!errors.join("\n").contains("hunter2"), "a header may be a secret");
-}
-
-#[test]
-fn a_services_token_may_be_missing_or_come_from_the_environment() {
-    assert_eq!(Given::file(SERVICE).config().stt["a"].token, None);
-    let given = Given::file(&format!("{SERVICE}token_env = \"KEY\"")).variable("KEY", "hunter2");
-    let config = given.config();
-    let token = config.stt["a"].token.as_ref().expect("a token");
-    assert_eq!(token.reveal(), "hunter2");
-    assert!(!format!("{config:?}").contains("hunter2"));
-    let warned = Given::file("[stt.a]\nurl = \"ws://stt.example\"\n").config().warnings();
-    assert!(warned.iter().any(|warning| warning.contains("unencrypted to stt.example")));
 }

@@ -4,6 +4,8 @@
 mod arbitrary;
 #[path = "engine/audiosocket.rs"]
 mod audiosocket;
+#[path = "engine/bot.rs"]
+mod bot;
 #[path = "engine/codecs.rs"]
 mod codecs;
 #[path = "engine/downlink.rs"]
@@ -40,5 +42,9 @@ mod seeds;
 mod statistics;
 #[path = "engine/streams.rs"]
 mod streams;
+#[path = "common/switch.rs"]
+mod switch;
+#[path = "engine/switching.rs"]
+mod switching;
 #[path = "engine/vad.rs"]
 mod vad;

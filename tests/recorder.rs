@@ -13,6 +13,10 @@ mod emulator;
 mod jitter;
 #[path = "recorder/processes.rs"]
 mod processes;
+#[path = "common/switch.rs"]
+mod switch;
+#[path = "recorder/switching.rs"]
+mod switching;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

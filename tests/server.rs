@@ -112,6 +112,7 @@ async fn what_the_api_cannot_do_is_told_as_json() {
         ("DELETE", "/v1/calls/x".to_owned(), 400),
         ("DELETE", "/v1/calls/%ff".to_owned(), 400),
         ("GET", "/nothing".to_owned(), 404),
+        ("GET", "/v1/bots/nobody".to_owned(), 404),
         ("POST", "/health".to_owned(), 405),
     ] {
         let (actual, body) = json(api, method, &path).await;

@@ -7,9 +7,11 @@
 mod faults;
 #[path = "stt/last_words.rs"]
 mod last_words;
-#[path = "stt/peer.rs"]
-mod peer;
+#[path = "common/media_rig.rs"]
+mod media_rig;
 #[path = "stt/rig.rs"]
 mod rig;
 #[path = "common/steady.rs"]
 mod steady;
+#[path = "common/websocket_peer.rs"]
+mod websocket_peer;

@@ -11,6 +11,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use crate::ari::{AriCollector, AriHandle};
+use crate::runtime::bot::{BotCollector, BotService};
 use crate::runtime::recording::RecordingMetrics;
 use crate::runtime::stt::{SttCollector, SttService};
 use crate::runtime::{MediaCollector, MediaHandle};
@@ -20,6 +21,7 @@ pub(super) fn registry(
     media: &MediaHandle,
     recordings: Arc<RecordingMetrics>,
     stt: Vec<SttService>,
+    bots: Vec<BotService>,
     asterisk: Vec<AriHandle>,
 ) -> Registry {
     let mut registry = Registry::default();
@@ -28,6 +30,7 @@ pub(super) fn registry(
     registry.register_collector(Box::new(MediaCollector(Arc::clone(media.metrics()))));
     registry.register_collector(Box::new(RecordingCollector(recordings)));
     registry.register_collector(Box::new(SttCollector(stt)));
+    registry.register_collector(Box::new(BotCollector(bots)));
     registry.register_collector(Box::new(AriCollector(asterisk)));
     registry
 }

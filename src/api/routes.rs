@@ -5,11 +5,12 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Json, Response};
-use axum::routing::{delete, get};
+use axum::routing::{delete, get, post};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::Api;
+use super::problem::Problem;
+use super::{Api, bots, twilio};
 use crate::call::{CallId, EndReason};
 use crate::runtime::CallSummary;
 
@@ -22,6 +23,8 @@ pub(super) fn router(api: Api) -> Router {
         .route("/metrics", get(metrics))
         .route("/v1/calls", get(calls))
         .route("/v1/calls/{id}", delete(end_call))
+        .route("/v1/bots/{name}", get(bots::connect))
+        .route("/2010-04-01/Accounts/{account}/Calls/{file}", post(twilio::update_call))
         .method_not_allowed_fallback(wrong_method)
         .fallback(not_found)
         .with_state(api)
@@ -57,12 +60,25 @@ async fn health(State(Api(state)): State<Api>) -> Response {
 }
 
 #[derive(Serialize)]
-struct Calls {
-    calls: Vec<CallSummary>,
+struct Calls<'a> {
+    calls: Vec<Listed<'a>>,
 }
 
-async fn calls(State(Api(state)): State<Api>) -> Json<Calls> {
-    Json(Calls { calls: state.media.calls() })
+#[derive(Serialize)]
+struct Listed<'a> {
+    #[serde(flatten)]
+    call: CallSummary,
+    waits_for: Option<&'a str>,
+}
+
+async fn calls(State(Api(state)): State<Api>) -> Response {
+    let waits_for = |call| {
+        let room = state.rooms.iter().find(|(_, room)| room.waits(call));
+        room.map(|(name, _)| name.as_str())
+    };
+    let calls = state.media.calls().into_iter();
+    let calls = calls.map(|call| Listed { waits_for: waits_for(call.id), call }).collect();
+    Json(Calls { calls }).into_response()
 }
 
 #[derive(Serialize)]
@@ -73,46 +89,37 @@ struct Ending {
 async fn end_call(
     State(Api(state)): State<Api>,
     id: Result<Path<String>, PathRejection>,
-) -> Response {
-    let uuid = match id.map(|Path(id)| (id.parse::<Uuid>(), id)) {
-        Ok((Ok(uuid), _)) => uuid,
-        Ok((Err(_), id)) => {
-            return error(
-                StatusCode::BAD_REQUEST,
-                format!("{id:?} is no call id, which is a UUID"),
-            );
-        }
-        Err(rejection) => return error(StatusCode::BAD_REQUEST, rejection.body_text()),
-    };
-    let id = CallId::new(uuid);
+) -> Result<Response, Problem> {
+    let Path(id) = id?;
+    let id = call_id(&id)?;
     if !state.media.has_call(id) {
-        return error(StatusCode::NOT_FOUND, format!("there is no call {id}"));
+        return Err(Problem::new(StatusCode::NOT_FOUND, format!("there is no call {id}")));
     }
     state.media.end(id, EndReason::Requested);
-    (StatusCode::ACCEPTED, Json(Ending { id })).into_response()
+    Ok((StatusCode::ACCEPTED, Json(Ending { id })).into_response())
 }
 
-async fn metrics(State(Api(state)): State<Api>) -> Response {
+/// The call that this names.
+pub(super) fn call_id(text: &str) -> Result<CallId, Problem> {
+    let refuse = |_| {
+        let why = format!("{text:?} is no call id, which is a UUID");
+        Problem::new(StatusCode::BAD_REQUEST, why)
+    };
+    text.parse::<Uuid>().map(CallId::new).map_err(refuse)
+}
+
+async fn metrics(State(Api(state)): State<Api>) -> Result<Response, Problem> {
     let mut text = String::new();
-    match prometheus_client::encoding::text::encode(&mut text, &state.metrics) {
-        Ok(()) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
-        Err(failure) => error(StatusCode::INTERNAL_SERVER_ERROR, failure.to_string()),
-    }
+    prometheus_client::encoding::text::encode(&mut text, &state.metrics)
+        .map_err(|fault| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, fault.to_string()))?;
+    Ok(([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response())
 }
 
-async fn not_found(uri: Uri) -> Response {
-    error(StatusCode::NOT_FOUND, format!("there is nothing at {}", uri.path()))
+async fn not_found(uri: Uri) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, format!("there is nothing at {}", uri.path()))
 }
 
-async fn wrong_method(method: Method, uri: Uri) -> Response {
-    error(StatusCode::METHOD_NOT_ALLOWED, format!("{} does not take {method}", uri.path()))
-}
-
-#[derive(Serialize)]
-struct Problem {
-    error: String,
-}
-
-fn error(status: StatusCode, error: String) -> Response {
-    (status, Json(Problem { error })).into_response()
+async fn wrong_method(method: Method, uri: Uri) -> Problem {
+    let why = format!("{} does not take {method}", uri.path());
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, why)
 }

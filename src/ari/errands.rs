@@ -44,6 +44,8 @@ const LIST_AGAIN: Duration = Duration::from_secs(1);
 pub(super) enum Answer {
     /// Asterisk answered a call's request.
     Request(CallId, Request, Reply),
+    /// Keys were pressed towards a call's caller, or that failed.
+    Pressed(CallId),
     /// What Asterisk has; `settled` calls were up before it was asked.
     Lists { channels: Vec<Channel>, bridges: Vec<Bridge>, settled: Vec<CallId> },
     /// The lists could not be had.
@@ -160,6 +162,29 @@ impl Errands {
             };
             // A session that is gone needs no answer.
             let _ = answers.send(Answer::Request(call, request, reply));
+        });
+    }
+
+    /// Presses keys towards a call's caller.
+    pub(super) fn press(&self, call: CallId, caller: &str, digits: String) {
+        let (client, answers) = (self.client.clone(), self.answers.clone());
+        let (permits, metrics) = (Arc::clone(&self.permits), Arc::clone(&self.metrics));
+        let (failures, clock, caller) = (Arc::clone(&self.failures), self.clock, caller.to_owned());
+        tokio::spawn(async move {
+            let _permit = permits.acquire().await;
+            match client.send_dtmf(&caller, &digits).await {
+                // Gone, or in the dialplan already.
+                Ok(()) | Err(AriError::NotFound { .. } | AriError::Refused { status: 409, .. }) => {
+                }
+                Err(error) => {
+                    metrics.dropped_digits.fetch_add(digits.len() as u64, Ordering::Relaxed);
+                    if let Some(held_back) = failures.pass(clock.now()) {
+                        warn!(call.id = %call, %error, held_back, "digits were not sent");
+                    }
+                }
+            }
+            // A session that is gone needs no answer.
+            let _ = answers.send(Answer::Pressed(call));
         });
     }
 

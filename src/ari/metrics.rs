@@ -26,6 +26,8 @@ pub struct AriMetrics {
     pub failed_requests: AtomicU64,
     /// Callers who did not get to where a processor sent them.
     pub failed_transfers: AtomicU64,
+    /// Digits for callers that were not sent.
+    pub dropped_digits: AtomicU64,
     /// Callers turned away because their `Stasis()` arguments make no sense.
     pub rejected_arguments: AtomicU64,
     /// Callers turned away because no more calls could be opened.
@@ -75,7 +77,7 @@ const GAUGES: [(&str, &str, Read); 2] = [
     }),
 ];
 
-const COUNTERS: [(&str, &str, Read); 6] = [
+const COUNTERS: [(&str, &str, Read); 7] = [
     ("sidetone_ari_connections", "How often the event stream was connected", |m| {
         m.connections.load(Ordering::Relaxed)
     }),
@@ -87,6 +89,9 @@ const COUNTERS: [(&str, &str, Read); 6] = [
     }),
     ("sidetone_ari_failed_transfers", "Callers who did not get where they were sent", |m| {
         m.failed_transfers.load(Ordering::Relaxed)
+    }),
+    ("sidetone_ari_dropped_digits", "Digits for callers that were not sent", |m| {
+        m.dropped_digits.load(Ordering::Relaxed)
     }),
     ("sidetone_ari_stranded", "Callers found waiting for a server that had died", |m| {
         m.stranded.load(Ordering::Relaxed)

@@ -12,6 +12,7 @@ mod entry;
 mod errands;
 mod handle;
 mod ids;
+mod keypad;
 mod machine;
 mod metrics;
 mod place;

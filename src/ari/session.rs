@@ -1,5 +1,7 @@
 //! One Asterisk: its event stream, its calls, and the requests for them.
 
+mod wishes;
+
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::sync::Arc;
@@ -17,9 +19,9 @@ use super::client::{AriClient, ExternalMedia};
 use super::entry::Entry;
 use super::errands::{Answer, Errands, Subject};
 use super::ids::{Ids, Role};
+use super::keypad::Keypad;
 use super::machine::{CallMachine, Command, Input};
 use super::metrics::AriMetrics;
-use super::place::Place;
 use super::reconcile::{LiveCall, reconcile};
 use super::rejected::Rejected;
 use super::settings::AsteriskSettings;
@@ -151,7 +153,7 @@ impl Session {
                 self.connected = false;
                 return;
             }
-            StreamEvent::Event(event) => event,
+            StreamEvent::Event(event) => *event,
         };
         match event {
             AriEvent::StasisStart { channel, args } => match self.ids.parse(&channel.id) {
@@ -203,6 +205,7 @@ impl Session {
             Answer::Request(call, request, reply) => {
                 self.drive(now, call, Input::Reply(request, reply));
             }
+            Answer::Pressed(call) => self.pressed(call),
             Answer::Lists { channels, bridges, settled } => {
                 self.reconcile(now, &channels, &bridges, &settled);
             }
@@ -230,11 +233,8 @@ impl Session {
             EventKind::CallEnded { reason, .. } => {
                 self.drive(now, told.call, Input::MediaEnded(*reason));
             }
-            EventKind::Transfer { destination } => {
-                if let Some(entry) = self.calls.get_mut(&told.call) {
-                    entry.subject.place = Place::of(destination, &entry.origin);
-                }
-            }
+            EventKind::Transfer { destination } => self.note_place(told.call, destination),
+            EventKind::SendDtmf { digits } => self.press(told.call, digits),
             _ => {}
         }
     }
@@ -316,6 +316,8 @@ impl Session {
                 format: arguments.format,
                 place: None,
             },
+            keypad: Keypad::default(),
+            held: None,
             origin: channel.dialplan,
             scheduled: None,
         };
@@ -339,11 +341,7 @@ impl Session {
             self.calls.get_mut(&call).and_then(|entry| entry.machine.poll_command())
         {
             match command {
-                Command::Ask(request) => {
-                    if let Some(entry) = self.calls.get(&call) {
-                        self.errands.ask(call, request, &entry.subject);
-                    }
-                }
+                Command::Ask(request) => self.ask(call, request),
                 Command::SetPeer(peer) => self.media.set_peer(call, peer),
                 Command::EndMedia(reason) => self.media.end(call, reason),
                 Command::TransferFailed => self.transfer_failed(call),
@@ -363,17 +361,6 @@ impl Session {
             entry.scheduled = Some(at);
             self.timers.push(Reverse((at, call)));
         }
-    }
-
-    fn transfer_failed(&mut self, call: CallId) {
-        self.metrics.failed_transfers.fetch_add(1, Ordering::Relaxed);
-        let place = self.calls.get(&call).and_then(|entry| entry.subject.place.as_ref());
-        warn!(
-            asterisk = self.settings.name,
-            call.id = %call,
-            place = place.map(tracing::field::display),
-            "a caller did not get to where a processor sent it"
-        );
     }
 
     fn end_all(&mut self, now: Instant) {

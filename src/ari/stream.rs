@@ -27,7 +27,7 @@ pub enum StreamEvent {
     /// It is there: events come from now on.
     Connected,
     /// Something happened in Asterisk.
-    Event(AriEvent),
+    Event(Box<AriEvent>),
     /// It broke: what happens until the next `Connected` is not told.
     Disconnected,
 }
@@ -148,7 +148,7 @@ impl EventStream {
                 Ok(AriEvent::Other) => {}
                 Ok(AriEvent::ApplicationReplaced) => return Lost::Replaced,
                 Ok(event) => {
-                    let _ = events.send(StreamEvent::Event(event));
+                    let _ = events.send(StreamEvent::Event(Box::new(event)));
                 }
                 Err(error) => {
                     self.metrics.bad_events.fetch_add(1, Ordering::Relaxed);

@@ -23,6 +23,7 @@ pub(super) fn consistency(config: &Config, findings: &Findings) {
     }
     times(config, &conflict);
     player(config, &conflict);
+    bots(config, &conflict);
     for (index, block) in config.asterisk.iter().enumerate() {
         let key = |key: &str| format!("asterisk.{index}.{key}");
         let earlier = &config.asterisk[..index];
@@ -112,8 +113,31 @@ fn times(config: &Config, conflict: &impl Fn(&str, String)) {
 }
 
 fn player(config: &Config, conflict: &impl Fn(&str, String)) {
-    if let (Some(PlaySpec::File(name)), None) = (&config.player.play, &config.player.root) {
-        conflict("player.play", format!("{name:?} is a file, which needs player.root"));
+    let mut plays = vec![("player.play".to_owned(), &config.player.play)];
+    for (name, bot) in &config.bots {
+        plays.push((format!("bot.{name}.comfort"), &bot.behaviour.comfort));
+        plays.push((format!("bot.{name}.fallback_play"), &bot.behaviour.fallback.play));
+    }
+    for (key, play) in plays {
+        if let (Some(PlaySpec::File(name)), None) = (play, &config.player.root) {
+            conflict(&key, format!("{name:?} is a file, which needs player.root"));
+        }
+    }
+}
+
+fn bots(config: &Config, conflict: &impl Fn(&str, String)) {
+    for (name, bot) in &config.bots {
+        let xoff = bot.behaviour.xoff;
+        if xoff > bot.session.max_queued {
+            let (xoff, most) = (xoff.as_millis(), bot.session.max_queued.as_millis());
+            let reason =
+                format!("{xoff} is above max_queued_ms, {most}, from where nothing is read");
+            conflict(&format!("bot.{name}.xoff_ms"), reason);
+        }
+        if bot.url.is_none() && !config.api.enabled {
+            let reason = "without it the bot connects to us, which needs api.enabled".to_owned();
+            conflict(&format!("bot.{name}.url"), reason);
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod address;
 mod asterisk;
+mod bot;
 mod check;
 mod error;
 mod overlay;
@@ -22,6 +23,7 @@ mod suggest;
 mod tests;
 mod tree;
 mod warnings;
+mod websocket;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -42,6 +44,7 @@ use crate::processor::player::PlayerSettings;
 use crate::processor::recorder::RecorderSettings;
 use crate::processor::vad::VadSettings;
 use crate::runtime::RuntimeSettings;
+use crate::runtime::bot::BotSettings;
 use crate::runtime::stt::SttSettings;
 
 /// What a configuration is read from; the later is the stronger.
@@ -77,6 +80,8 @@ pub struct Config {
     pub vad: VadSettings,
     /// The `[stt.NAME]` sections, by name.
     pub stt: BTreeMap<String, SttSettings>,
+    /// The `[bot.NAME]` sections, by name.
+    pub bots: BTreeMap<String, BotSettings>,
     /// `[pipelines]`.
     pub pipelines: Pipelines,
     /// `[api]`.
@@ -128,7 +133,9 @@ impl Config {
         let recorder = sections::recorder(root.section("recorder"));
         let vad = sections::vad(root.section("vad"));
         let stt = stt::services(root.section("stt"), variables);
-        let processors = stt::processors(processors, &stt);
+        let bots = bot::bots(root.section("bot"), variables);
+        let named = [("stt", stt.keys().collect()), ("bot", bots.keys().collect())];
+        let processors = sections::processors(processors, &named);
         let pipelines = sections::pipelines(root.section("pipelines"), &processors);
         let api = sections::api(root.section("api"));
         let blocks = root.sections("asterisk");
@@ -147,6 +154,7 @@ impl Config {
             recorder,
             vad,
             stt,
+            bots,
             pipelines,
             api,
             asterisk,

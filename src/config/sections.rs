@@ -266,6 +266,19 @@ pub(super) fn pipelines(mut section: Section<'_>, processors: &[String]) -> Pipe
     Pipelines { default, named }
 }
 
+/// What a pipeline may list: what is there in any case, `KIND.NAME` for each peer of a kind, and
+/// `KIND` where there is one only.
+pub(super) fn processors(known: &[&str], named: &[(&str, Vec<&String>)]) -> Vec<String> {
+    let mut all: Vec<String> = known.iter().map(|name| (*name).to_owned()).collect();
+    for (kind, names) in named {
+        if names.len() == 1 {
+            all.push((*kind).to_owned());
+        }
+        all.extend(names.iter().map(|name| format!("{kind}.{name}")));
+    }
+    all
+}
+
 fn check_processors(pipeline: &Section<'_>, list: &[String], processors: &[String]) {
     if list.is_empty() {
         let problem = Problem::not_allowed("an empty list", "one processor or more");

@@ -34,21 +34,28 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
         ));
     }
     for (name, service) in &config.stt {
-        let host = host_of_url(&service.url);
-        let encrypted = service.url.starts_with("wss://");
-        if !encrypted && service.ca_file.is_some() {
-            warnings.push(format!("stt.{name}: ca_file is of no use with ws://"));
-        }
-        if !encrypted && !is_loopback(host) {
-            warnings.push(format!(
-                "stt.{name}: what callers say goes unencrypted to {host}; use wss://"
-            ));
-        }
+        of_peer(&format!("stt.{name}"), &service.url, service.ca_file.is_some(), &mut warnings);
+    }
+    for (name, bot) in &config.bots {
+        let Some(url) = &bot.url else { continue };
+        of_peer(&format!("bot.{name}"), &url.to_string(), bot.ca_file.is_some(), &mut warnings);
     }
     for block in &config.asterisk {
         of_block(config, block, &mut warnings);
     }
     warnings
+}
+
+/// What is wrong with the way to a WebSocket peer.
+fn of_peer(key: &str, url: &str, has_ca_file: bool, warnings: &mut Vec<String>) {
+    let host = host_of_url(url);
+    let encrypted = url.starts_with("wss://");
+    if !encrypted && has_ca_file {
+        warnings.push(format!("{key}: ca_file is of no use with ws://"));
+    }
+    if !encrypted && !is_loopback(host) {
+        warnings.push(format!("{key}: what callers say goes unencrypted to {host}; use wss://"));
+    }
 }
 
 fn of_block(config: &Config, block: &AsteriskSettings, warnings: &mut Vec<String>) {
@@ -121,17 +128,20 @@ pub(super) fn most_open_files(config: &Config) -> u64 {
     let recorded = config.pipelines.named.values().flatten().any(|name| name == "recorder");
     let recordings = if recorded { rtp_calls.saturating_add(connections) } else { 0 };
     let recordings = recordings.min(MAX_OPEN);
-    // Every call that is transcribed has a connection for each of its services.
-    let services = config.pipelines.named.values().map(|processors| {
-        processors.iter().filter(|name| *name == "stt" || name.starts_with("stt.")).count()
-    });
+    // Every call has a connection for each of its services and bots.
+    let has_socket = |name: &&String| {
+        ["stt", "bot"].contains(&name.as_str())
+            || ["stt.", "bot."].iter().any(|kind| name.starts_with(kind))
+    };
+    let peers = config.pipelines.named.values();
+    let peers = peers.map(|processors| processors.iter().filter(has_socket).count());
     let calls = rtp_calls.saturating_add(connections);
-    let transcribed = calls.saturating_mul(wide(services.max().unwrap_or(0)));
+    let talking = calls.saturating_mul(wide(peers.max().unwrap_or(0)));
     // Each shard has a socket, and the three descriptors of its event loop.
     let shards = wide(shard_count(config.runtime.shards)).saturating_mul(4);
     connections
         .saturating_add(recordings)
-        .saturating_add(transcribed)
+        .saturating_add(talking)
         .saturating_add(shards)
         .saturating_add(SPARE_FILES)
 }

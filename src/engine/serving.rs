@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::Epoch;
@@ -14,6 +15,8 @@ pub(super) struct Serving {
     pub(super) playout: Playout,
     pub(super) requests: Vec<Request>,
     pub(super) reach: Reach,
+    /// The call ends once nothing waits to be played.
+    pub(super) hangs_up: bool,
 }
 
 /// What is to be told, and since when the call's time counts.
@@ -29,7 +32,7 @@ impl Serving {
         serving: &mut Option<Self>,
         now: Position,
     ) -> Option<(&mut Chain, Context<'_>)> {
-        let Self { chain, playout, requests, reach } = serving.as_mut()?;
+        let Self { chain, playout, requests, reach, .. } = serving.as_mut()?;
         Some((chain, Context { now, playout, requests, reach }))
     }
 
@@ -39,6 +42,22 @@ impl Serving {
         if let Some((chain, mut cx)) = Self::parts(serving, events.position(now, rate)) {
             chain.woken(&mut cx);
         }
+    }
+
+    /// Switches the stages that `name` stands for; answers the names that they have in the pipeline.
+    pub(super) fn switch(
+        serving: &mut Option<Self>,
+        now: Position,
+        name: &str,
+        on: bool,
+    ) -> Vec<Arc<str>> {
+        let Some(Self { reach: Reach { pipeline, .. }, .. }) = serving else { return Vec::new() };
+        let stages: Vec<_> =
+            pipeline.stages(name).map(|(index, name)| (index, Arc::clone(name))).collect();
+        if let Some((chain, mut cx)) = Self::parts(serving, now) {
+            stages.iter().for_each(|(index, _)| chain.switch(*index, on, &mut cx));
+        }
+        stages.into_iter().map(|(_, name)| name).collect()
     }
 
     /// Tells an event to the chain and to the outside.

@@ -1,5 +1,6 @@
 use std::ops::ControlFlow;
 
+use super::serving::Serving;
 use super::{Engine, State};
 use crate::call::EndReason;
 use crate::event::EventKind;
@@ -28,6 +29,9 @@ impl Engine {
             }
         }
         self.tell_queue_level();
+        if self.serving.as_ref().is_some_and(|s| s.hangs_up && s.playout.is_empty()) {
+            self.end(EndReason::Processor);
+        }
     }
 
     /// Carries out one thing that a processor asked for. It breaks off where that ends the call.
@@ -35,6 +39,12 @@ impl Engine {
         match request {
             Request::Emit(kind) => self.tell(kind),
             Request::Digit(digit) => self.take_digit(digit),
+            Request::Switch { name, on } => self.switch(&name, on),
+            Request::HangupWhenPlayed => {
+                if let Some(serving) = &mut self.serving {
+                    serving.hangs_up = true;
+                }
+            }
             // What is asked for during the end is too late.
             Request::Transfer(_) if self.state != State::Running => {}
             Request::Transfer(destination) => {
@@ -44,6 +54,16 @@ impl Engine {
             Request::Hangup => return self.break_off(EndReason::Processor),
         }
         ControlFlow::Continue(())
+    }
+
+    fn switch(&mut self, name: &str, on: bool) {
+        let Some(rate) = self.serving.as_ref().map(|serving| serving.playout.rate()) else {
+            return;
+        };
+        let now = self.events.position(self.now, rate);
+        for name in Serving::switch(&mut self.serving, now, name, on) {
+            self.tell(EventKind::ProcessorSwitched { name, on });
+        }
     }
 
     fn break_off(&mut self, reason: EndReason) -> ControlFlow<()> {

@@ -1,3 +1,4 @@
+mod edges;
 mod fader;
 mod marks;
 #[cfg(test)]
@@ -10,6 +11,7 @@ use std::time::Duration;
 pub use marks::DueMark;
 pub use watermarks::QueueLevel;
 
+use self::edges::Edges;
 use self::fader::Fader;
 use self::marks::Marks;
 use self::watermarks::Watermarks;
@@ -23,8 +25,8 @@ const KEPT: Duration = Duration::from_secs(1);
 /// What processors queued for the caller, and has not been sent.
 ///
 /// Any amount, at any speed, in any chunk size; bounded in time, hence in bytes. One frame leaves
-/// per tick; a frame that has left is beyond reach. Marks are told when the last sample before
-/// them has been sent.
+/// per tick; a frame that has left is beyond reach, and so is the next one where audio is stopped in
+/// the middle: it fades out. Marks are told when the last sample before them has been sent.
 #[derive(Debug)]
 pub struct Playout {
     rate: SampleRate,
@@ -40,6 +42,7 @@ pub struct Playout {
     /// The latest frame was, at least in part, silence for want of samples.
     dry: bool,
     paused: bool,
+    edges: Edges,
     fader: Fader,
     watermarks: Option<Watermarks>,
 }
@@ -56,7 +59,8 @@ pub struct Pulled {
 /// What [`Playout::clear`] threw away.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Cleared {
-    /// Audio of the present playback (since the queue was last empty) that had been sent.
+    /// Audio of the present playback (since the queue was last empty) that had been sent, with what
+    /// fades out in the next frame.
     pub played: Duration,
     /// Audio that was thrown away.
     pub discarded: Duration,
@@ -80,6 +84,7 @@ impl Playout {
             began: 0,
             dry: true,
             paused: false,
+            edges: Edges::default(),
             fader: Fader::UP,
             watermarks: None,
         }
@@ -108,10 +113,16 @@ impl Playout {
         prefetch_at(end, frame);
     }
 
-    /// Samples that wait.
+    /// Samples that wait. What was cleared and fades out in the next frame is none of them.
     #[must_use]
     pub fn queued(&self) -> usize {
-        self.queue.len()
+        self.queue.len() - self.edges.leaving()
+    }
+
+    /// Whether no sample of it is to be sent any more, not even one that fades out.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
     }
 
     /// Samples that [`Self::push`] would take now.
@@ -137,7 +148,8 @@ impl Playout {
     /// where nothing waits, how much of the latest one.
     #[must_use]
     pub fn played(&self) -> Duration {
-        self.rate.duration_of(self.pulled - self.began)
+        // What fades out in the next frame is of the playback before.
+        self.rate.duration_of(self.pulled.saturating_sub(self.began))
     }
 
     /// Queues samples and returns how many there was room for.
@@ -170,14 +182,17 @@ impl Playout {
         }
     }
 
-    /// Lets silence go out from the next frame on; what is queued stays, and more may be queued.
+    /// Lets silence go out, behind a frame that fades out where audio was sent just before; what is
+    /// queued stays, and more may be queued.
     pub fn pause(&mut self) {
         self.paused = true;
+        self.edges.pause();
     }
 
-    /// Goes on where [`Self::pause`] stopped.
+    /// Goes on where [`Self::pause`] stopped, and fades in over a frame where that was in the middle.
     pub fn resume(&mut self) {
         self.paused = false;
+        self.edges.resume();
     }
 
     /// Whether the queue is paused.
@@ -207,7 +222,8 @@ impl Playout {
 
     /// The watermark that was reached since the other one was told.
     pub fn take_level(&mut self) -> Option<QueueLevel> {
-        self.watermarks.as_mut()?.pass(self.queue.len())
+        let queued = self.queued();
+        self.watermarks.as_mut()?.pass(queued)
     }
 
     /// Puts a mark behind all that is queued.
@@ -218,15 +234,20 @@ impl Playout {
     }
 
     /// Throws away all that is queued; its marks are due then, as not played. A pause goes on.
+    ///
+    /// Where audio was sent just before, up to a frame of what follows it is still sent, and fades
+    /// out; that counts as sent, with its marks.
     pub fn clear(&mut self) -> Cleared {
+        let (played, before) = (self.pulled.saturating_sub(self.began), self.edges.leaving());
+        let leaving = self.edges.clear(self.queue.len(), self.frame_samples);
+        let end = self.pulled + leaving as u64;
         let cleared = Cleared {
-            played: self.played(),
-            discarded: self.rate.duration_of(self.queue.len() as u64),
-            marks: self.marks.drop_all(self.pulled),
+            played: self.rate.duration_of(played + (leaving - before) as u64),
+            discarded: self.rate.duration_of((self.queue.len() - leaving) as u64),
+            marks: self.marks.drop_all(end),
         };
-        self.queue.clear();
-        self.pulled = self.pushed;
-        self.began = self.pulled;
+        self.queue.truncate(leaving);
+        (self.pushed, self.began) = (end, end);
         self.give_back();
         cleared
     }
@@ -237,19 +258,23 @@ impl Playout {
     /// Where `frame` is not [`Self::frame_samples`] long.
     pub fn pull(&mut self, frame: &mut [i16]) -> Pulled {
         assert_eq!(frame.len(), self.frame_samples, "a frame has its one length");
-        let count = if self.paused { 0 } else { frame.len().min(self.queue.len()) };
+        let share = self.edges.next(self.paused, self.queue.len(), frame.len());
+        let count = share.count;
         let (head, silence) = frame.split_at_mut(count);
         let (front, back) = self.queue.as_slices();
         let split = front.len().min(count);
         head[..split].copy_from_slice(&front[..split]);
         head[split..].copy_from_slice(&back[..count - split]);
+        share.shape(head);
         silence.fill(0);
         self.queue.drain(..count);
         self.pulled += count as u64;
-        self.dry |= !self.paused && count < frame.len();
+        let is_played = count > share.leaving;
+        let wanting = count < frame.len() || (!is_played && self.queue.is_empty());
+        self.dry |= !self.paused && wanting;
         self.fader.apply(frame);
         self.give_back();
-        Pulled { queued_samples: count, drained: count > 0 && self.queue.is_empty() }
+        Pulled { queued_samples: count, drained: is_played && self.queue.is_empty() }
     }
 
     /// How many marks [`Self::pop_mark`] has now.

@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::resampled::Resampled;
 use super::{Context, End, Processor};
-use crate::audio::{AudioFrame, SampleRate};
+use crate::audio::{AudioFrame, Position, SampleRate};
 use crate::call::CallInfo;
 use crate::dsp::prefetch::prefetch;
 use crate::event::EventKind;
@@ -22,6 +22,16 @@ struct Stage {
     processor: Box<dyn Processor>,
     /// Which of the chain's resampled streams it hears; `None`: the call's own audio.
     hears: Option<usize>,
+    on: bool,
+    /// Since when it is on: what lies before that is not for it.
+    since: Position,
+}
+
+impl Stage {
+    /// Whether a frame that lies at `place` is for it.
+    fn gets(&self, place: Position) -> bool {
+        self.on && place >= self.since
+    }
 }
 
 impl Chain {
@@ -37,7 +47,7 @@ impl Chain {
                     resampled.len() - 1
                 })
             });
-            Stage { processor, hears }
+            Stage { processor, hears, on: true, since: Position::default() }
         });
         Self { stages: stages.collect(), resampled }
     }
@@ -55,13 +65,18 @@ impl Chain {
     /// Hands on a frame of the caller's audio.
     pub fn uplink(&mut self, frame: &mut AudioFrame<'_>, cx: &mut Context<'_>) {
         self.resampled.iter_mut().for_each(Resampled::forget_frame);
+        let place = frame.position;
         for stage in &mut self.stages {
             match stage.hears {
-                None => stage.processor.uplink(frame, cx),
+                None if stage.gets(place) => stage.processor.uplink(frame, cx),
+                None => {}
+                // One that is off leaves no gap for the others, nor for itself when it is on again.
                 Some(index) => {
                     let stream = &mut self.resampled[index];
                     stream.take(frame);
-                    stream.hand_to(&mut *stage.processor, cx);
+                    if stage.gets(place) {
+                        stream.hand_to(&mut *stage.processor, cx);
+                    }
                 }
             }
         }
@@ -69,15 +84,26 @@ impl Chain {
 
     /// Hands on a frame that came after its place had been concealed.
     pub fn late(&mut self, frame: &AudioFrame<'_>, cx: &mut Context<'_>) {
-        for stage in &mut self.stages {
+        let place = frame.position;
+        for stage in self.stages.iter_mut().filter(|stage| stage.gets(place)) {
             stage.processor.late(frame, cx);
         }
     }
 
     /// Hands on a frame that is about to be sent.
     pub fn downlink(&mut self, frame: &mut AudioFrame<'_>, cx: &mut Context<'_>) {
-        for stage in &mut self.stages {
+        let place = frame.position;
+        for stage in self.stages.iter_mut().filter(|stage| stage.gets(place)) {
             stage.processor.downlink(frame, cx);
+        }
+    }
+
+    /// Lets the processor at `index` have frames, or not, from now on.
+    pub(crate) fn switch(&mut self, index: usize, on: bool, cx: &mut Context<'_>) {
+        let stage = &mut self.stages[index];
+        if std::mem::replace(&mut stage.on, on) != on {
+            stage.since = cx.now();
+            stage.processor.switched(on, cx);
         }
     }
 

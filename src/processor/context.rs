@@ -1,10 +1,13 @@
 use std::time::Duration;
 
-use super::NotControlled;
+use super::{NoSuchProcessor, NotControlled, Pipeline, SendDtmfError};
 use crate::audio::{Position, SampleRate};
 use crate::call::Destination;
 use crate::event::{EventKind, whole_millis};
-use crate::media::{Cleared, Digit, Playout};
+use crate::media::{Cleared, Digit, DigitSource, Playout};
+
+/// Digits that may be sent at once: 20 s.
+const MAX_DIGITS: usize = 100;
 
 /// What a processor may do while it handles a frame or an event.
 #[derive(Debug)]
@@ -20,6 +23,8 @@ pub struct Context<'a> {
 pub(crate) struct Reach {
     /// Asterisk's ARI controls the caller's channel for us.
     pub(crate) controlled: bool,
+    /// The processors themselves.
+    pub(crate) pipeline: Pipeline,
 }
 
 /// What processors asked of the engine; carried out after the chain has run.
@@ -27,8 +32,10 @@ pub(crate) struct Reach {
 pub(crate) enum Request {
     Emit(EventKind),
     Digit(Digit),
+    Switch { name: String, on: bool },
     Transfer(Destination),
     Hangup,
+    HangupWhenPlayed,
 }
 
 impl Context<'_> {
@@ -83,13 +90,13 @@ impl Context<'_> {
         self.playout.set_watermarks(low, high);
     }
 
-    /// Lets the caller hear silence from the next frame on; what is queued stays, and more may be
-    /// queued.
+    /// Lets the caller hear silence, behind one frame that fades out; what is queued stays, and more
+    /// may be queued.
     pub fn pause(&mut self) {
         self.playout.pause();
     }
 
-    /// Goes on where [`Self::pause`] stopped.
+    /// Goes on where [`Self::pause`] stopped, with a frame that fades in.
     pub fn resume(&mut self) {
         self.playout.resume();
     }
@@ -118,6 +125,9 @@ impl Context<'_> {
 
     /// Throws away all that is queued, and tells it as [`EventKind::Cleared`]. Marks in it follow at
     /// once, as not played. A pause goes on.
+    ///
+    /// So that nothing clicks, the frame that would have come next fades out, where one was played
+    /// before it; it counts as played.
     pub fn clear(&mut self) -> Cleared {
         let cleared = self.playout.clear();
         self.emit(EventKind::Cleared {
@@ -138,10 +148,56 @@ impl Context<'_> {
         self.requests.push(Request::Digit(digit));
     }
 
+    /// Switches a processor of the call's pipeline off, so that it gets no frames, or on again. `name`
+    /// is the one that it has in the pipeline; `stt` stands for every `stt.NAME`. A processor may
+    /// switch itself off: events and wakes still reach it.
+    ///
+    /// Told as [`EventKind::ProcessorSwitched`], also where nothing changes.
+    ///
+    /// # Errors
+    /// [`NoSuchProcessor`] with the names there are.
+    pub fn set_processor(&mut self, name: &str, on: bool) -> Result<(), NoSuchProcessor> {
+        let pipeline = &self.reach.pipeline;
+        if pipeline.stages(name).next().is_none() {
+            let allowed = pipeline.processors().map(|name| String::from(&**name)).collect();
+            return Err(NoSuchProcessor { actual: name.to_owned(), allowed });
+        }
+        self.requests.push(Request::Switch { name: name.to_owned(), on });
+        Ok(())
+    }
+
     /// Ends the call.
     pub fn hangup(&mut self) {
         self.requests.push(Request::Hangup);
     }
+
+    /// Ends the call once nothing waits any more: when all that is queued now, and what comes on top
+    /// before that, has been sent. That is at once where nothing waits; in a pause it is not before
+    /// what waits is played or cleared.
+    pub fn hangup_when_played(&mut self) {
+        self.requests.push(Request::HangupWhenPlayed);
+    }
+
+    /// Presses keys towards the caller, behind those pressed before, each for 100 ms and as long apart;
+    /// meanwhile the caller hears nothing else. Lower case letters count as capitals.
+    ///
+    /// Told as [`EventKind::SendDtmf`].
+    ///
+    /// # Errors
+    /// [`SendDtmfError`] where no ARI controls the call, for what is on no keypad, and for no digits or
+    /// more than 100 of them; then none is sent.
+    pub fn send_dtmf(&mut self, digits: &str) -> Result<(), SendDtmfError> {
+        self.reach.control()?;
+        let key = |key| Digit::new(key, DigitSource::Ari, None).map(|digit| digit.key).ok_or(key);
+        let keys: Result<String, char> = digits.chars().map(key).collect();
+        let digits = keys.map_err(|actual| SendDtmfError::NoDigit { actual })?;
+        if !(1..=MAX_DIGITS).contains(&digits.len()) {
+            return Err(SendDtmfError::Count { actual: digits.len(), most: MAX_DIGITS });
+        }
+        self.emit(EventKind::SendDtmf { digits });
+        Ok(())
+    }
+
     /// Sends the caller on in Asterisk's dialplan, and ends the call; what waits is not played any
     /// more. What follows in the dialplan is not of this call, and does not depend on `on_end`.
     ///

@@ -26,6 +26,16 @@ struct Dtmf {
 }
 
 impl Dtmf {
+    /// Lets it hear silence of that length, but for what is longer than 80 ms.
+    fn feed_gap(&mut self, samples: u64, cx: &mut Context<'_>) {
+        let mut gap = samples.min(u64::from(self.rate.hz() / 12)) as usize;
+        while gap > 0 {
+            let piece = gap.min(GAP.len());
+            self.feed(&GAP[..piece], cx);
+            gap -= piece;
+        }
+    }
+
     fn feed(&mut self, samples: &[i16], cx: &mut Context<'_>) {
         let rate = self.rate;
         self.detector.feed(samples, |found| {
@@ -39,13 +49,13 @@ impl Processor for Dtmf {
     fn uplink(&mut self, frame: &mut AudioFrame<'_>, cx: &mut Context<'_>) {
         let gap = self.end.map_or(0, |end| frame.position.0.saturating_sub(end.0));
         self.end = Some(frame.end());
-        // Longer ones are as good as 80 ms.
-        let mut gap = usize::try_from(gap).unwrap_or(usize::MAX).min(self.rate.hz() as usize / 12);
-        while gap > 0 {
-            let piece = gap.min(GAP.len());
-            self.feed(&GAP[..piece], cx);
-            gap -= piece;
-        }
+        self.feed_gap(gap, cx);
         self.feed(frame.samples, cx);
+    }
+
+    fn switched(&mut self, on: bool, cx: &mut Context<'_>) {
+        if !on {
+            self.feed_gap(u64::MAX, cx);
+        }
     }
 }

@@ -6,8 +6,8 @@
 
 pub mod bot;
 mod chain;
-mod cutter;
 mod context;
+mod cutter;
 mod dtmf;
 mod echo;
 mod live_feed;
@@ -26,22 +26,22 @@ mod waker;
 use std::time::Duration;
 
 pub use chain::Chain;
-pub(crate) use cutter::Cutter;
-pub use cutter::PieceLine;
 pub use context::Context;
 pub(crate) use context::{Reach, Request};
+pub(crate) use cutter::Cutter;
+pub use cutter::PieceLine;
 pub use dtmf::DtmfFactory;
 pub use echo::{EchoFactory, EchoSettings};
 pub use live_feed::LiveFeed;
 pub use message::Message;
 pub use piece::{MAX_CHUNK, MIN_CHUNK, Piece, Speech};
 pub use pipeline::{Pipeline, PipelineError, ProcessorFactory, Registry};
-pub use refused::NotControlled;
+pub use refused::{NoSuchProcessor, NotControlled, SendDtmfError};
 pub use setup::Setup;
 pub use waker::Waker;
 
 use crate::audio::{AudioFrame, SampleRate};
-use crate::call::CallInfo;
+use crate::call::{CallInfo, EndReason};
 use crate::event::EventKind;
 use crate::media::CallStats;
 
@@ -90,6 +90,14 @@ pub trait Processor: Send {
         let _ = cx;
     }
 
+    /// It was switched on or off ([`Context::set_processor`]).
+    ///
+    /// While it is off it gets no frames; what happens, wakes and the end of the call still come.
+    /// Frames that come once it is on again, but lie before that moment, it does not get either.
+    fn switched(&mut self, on: bool, cx: &mut Context<'_>) {
+        let _ = (on, cx);
+    }
+
     /// The call is over; the last call that a processor gets.
     fn finish(&mut self, call: &CallInfo, end: &End<'_>) {
         let _ = (call, end);
@@ -99,6 +107,8 @@ pub trait Processor: Send {
 /// What a processor learns at the end of its call.
 #[derive(Debug)]
 pub struct End<'a> {
+    /// Why the call ended.
+    pub reason: EndReason,
     /// Length of the call.
     pub duration: Duration,
     /// What was counted.

@@ -36,9 +36,15 @@ impl Piece {
     /// An empty piece with room for [`MAX_CHUNK`] at `rate`. Allocates.
     #[must_use]
     pub fn new(rate: SampleRate) -> Self {
+        Self::with_room(rate.length_of(MAX_CHUNK))
+    }
+
+    /// An empty piece with room for so many samples. Allocates.
+    #[must_use]
+    pub fn with_room(samples: usize) -> Self {
         Self {
             position: Position::default(),
-            samples: Vec::with_capacity(rate.length_of(MAX_CHUNK)),
+            samples: Vec::with_capacity(samples),
             speech: Speech::Silent,
         }
     }

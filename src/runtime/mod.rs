@@ -5,9 +5,12 @@
 //! of a shard touches the calls on it.
 
 mod acceptor;
+pub mod bot;
 mod clock;
 mod demultiplexer;
 mod directory;
+mod families;
+mod faults;
 mod handle;
 mod lane;
 mod lateness;
@@ -38,6 +41,7 @@ use tokio::task;
 pub use clock::Clock;
 pub use demultiplexer::Demultiplexer;
 pub use directory::{CallSpec, CallSummary, EventSink};
+pub use faults::Faults;
 pub use handle::{MediaHandle, OpenError};
 pub use listeners::{Listeners, Registration};
 pub use metrics::{MediaCollector, Metrics, Refused};

@@ -32,6 +32,8 @@ pub enum Step {
     RemoveBridge,
     /// Looks whether a place is in the dialplan.
     LookUp,
+    /// Presses keys towards a caller.
+    Press,
     List,
 }
 
@@ -80,6 +82,8 @@ struct State {
     continued: Vec<String>,
     /// The places that they were sent to: `context,extension,priority`, or nothing.
     places: Vec<String>,
+    /// What was pressed towards which caller, or `continue`.
+    pressed: Vec<(String, String)>,
     /// The only place that is not in the dialplan.
     missing_place: String,
     stream: Option<UnboundedSender<Wire>>,
@@ -313,6 +317,13 @@ impl Peer {
     /// The places that callers were sent to: `context,extension,priority`, or nothing.
     pub fn places(&self) -> Vec<String> {
         lock(&self.state).places.clone()
+    }
+
+    /// The keys of each request towards a caller, and `continue` where it was sent on.
+    pub fn pressed(&self, caller: &str) -> Vec<String> {
+        let state = lock(&self.state);
+        let of_caller = state.pressed.iter().filter(|(id, _)| id == caller);
+        of_caller.map(|(_, keys)| keys.clone()).collect()
     }
 
     /// Takes a place, `context,extension,priority`, out of the dialplan.

@@ -17,12 +17,15 @@ use crate::peer::{self, Peer};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Does what the arguments of its `Stasis()` say, as soon as it may do anything: `context`, `extension`
-/// and `priority` send the caller there.
+/// and `priority` send the caller there, `digits` are pressed before, each by itself.
 struct Obedient(CallInfo);
 
 impl Processor for Obedient {
     fn downlink(&mut self, _frame: &mut AudioFrame<'_>, cx: &mut Context<'_>) {
         let mut told = std::mem::take(&mut self.0.parameters);
+        for digit in told.remove("digits").unwrap_or_default().chars() {
+            cx.send_dtmf(&digit.to_string()).unwrap();
+        }
         let destination = Destination {
             context: told.remove("context"),
             extension: told.remove("extension"),

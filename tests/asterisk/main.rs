@@ -31,5 +31,6 @@ mod load;
 mod outage;
 mod recording;
 mod relay;
+mod requests;
 mod sip;
 mod stt;

@@ -94,6 +94,8 @@ fn busy_script(numbers: Vec<u8>) -> Script {
         46 => cx.duck(-20.0),
         47 => cx.unduck(),
         48 => cx.watch_queue(Duration::from_millis(100), Duration::from_millis(200)),
+        49 if cx.now().0 % 977 == 0 => cx.hangup_when_played(),
+        50 => cx.set_processor("0", true).expect("it is in the pipeline"),
         _ => {}
     })
 }

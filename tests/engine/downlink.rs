@@ -195,12 +195,13 @@ fn clear_answers_what_was_really_sent_and_leaves_nothing_to_send() {
     let rig = rig_with(MediaSettings::default(), script, &[0, 210], 600);
     // The frame at 0 had left when the audio was queued.
     let audible = audible_at(&rig);
-    assert_eq!(audible, (1..=10).map(|n| 20 * n).collect::<Vec<u128>>());
+    assert_eq!(audible, (1..=11).map(|n| 20 * n).collect::<Vec<u128>>());
     let marks = vec!["never heard".to_owned()];
-    let expected = Cleared { played: ms(200), discarded: ms(800), marks };
+    // With the frame that fades out.
+    let expected = Cleared { played: ms(220), discarded: ms(780), marks };
     assert_eq!(*answers.lock().unwrap(), [expected]);
     let told: Vec<_> = rig.events().filter(|(at, _)| *at == ms(210)).map(|(_, k)| k).collect();
-    let [EventKind::Cleared { played_ms: 200, discarded_ms: 800, marks }, mark] = &told[..] else {
+    let [EventKind::Cleared { played_ms: 220, discarded_ms: 780, marks }, mark] = &told[..] else {
         panic!("{told:?}");
     };
     assert_eq!(marks, &["never heard"]);
@@ -264,15 +265,16 @@ fn a_pause_lets_silence_out_and_the_rest_follows_behind_it() {
         kept.lock().unwrap().push((cx.played(), cx.is_paused()));
     });
     let rig = rig_with(MediaSettings::default(), script, &[10, 50, 130, 250], 400);
-    assert_eq!(audible_at(&rig), [20, 40, 140, 160, 180]);
-    let expected = [(ms(0), false), (ms(40), true), (ms(40), false), (ms(100), false)];
+    // The one at 60 fades out.
+    assert_eq!(audible_at(&rig), [20, 40, 60, 140, 160]);
+    let expected = [(ms(0), false), (ms(40), true), (ms(60), false), (ms(100), false)];
     assert_eq!(*played.lock().unwrap(), expected);
     let ends: Vec<_> = rig
         .events()
         .filter(|(_, k)| matches!(k, EventKind::Mark { .. } | EventKind::PlaybackDone))
         .map(|(at, _)| at)
         .collect();
-    assert_eq!(ends, [ms(180); 2]);
+    assert_eq!(ends, [ms(160); 2]);
 }
 
 #[test]

@@ -16,6 +16,7 @@ use sidetone::processor::{Context, Processor, ProcessorFactory, Setup};
 
 use crate::driver::speech::{frame_samples, payloads, speech};
 use crate::driver::{Rig, Sender, ms};
+use crate::switch::{Switch, key};
 
 const ULAW: MediaFormat = MediaFormat::Ulaw;
 const SLIN16: MediaFormat = MediaFormat::Slin(SampleRate::HZ_16000);
@@ -308,6 +309,34 @@ fn comfort_noise_is_no_speech_and_ends_it() {
         let edges = edges(&rig);
         assert_near(&edges, &sentences[..1], 120, &format!("noise of −{level} dBov"));
     }
+}
+
+#[test]
+fn speech_ends_where_the_detector_is_switched_off_and_begins_anew_where_it_is_on() {
+    let rate = rate_of(ULAW);
+    let (caller, [first, second]) = two_sentences(rate);
+    let vad = Arc::new(VadFactory::default());
+    let processors: Vec<Arc<dyn ProcessorFactory>> = vec![Arc::new(Switch("1")), vad];
+    let mut rig = Rig::rtp_through(ULAW, MediaSettings::default(), processors);
+    let mut sender = Sender::new(ULAW);
+    // In the middle of the first sentence, and where it is over.
+    let (off, on) = (first.start + 400, first.end + 100);
+    for (n, payload) in payloads(ULAW, rate, &opus::Settings::default(), &caller).iter().enumerate()
+    {
+        let at = 20 * n as u64;
+        for (moment, pressed) in [(off, '0'), (on, '1')] {
+            if (at..at + 20).contains(&moment) {
+                rig.input(ms(at), key(pressed));
+            }
+        }
+        rig.datagram(ms(at), &sender.carry(payload, 160));
+        if at > off + 20 && at < on {
+            assert_eq!(edges(&rig).len(), 2, "its end is told when it is switched off");
+        }
+    }
+    rig.run_until(ms(20_000));
+    let expected = [first.start..off, second];
+    assert_near(&edges(&rig), &expected, TOLERANCE_MS, "switched off and on");
 }
 
 #[test]

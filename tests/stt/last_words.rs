@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use sidetone::event::EventKind;
 
-use crate::peer::{Behaviour, Peer};
-use crate::rig::{Rig, block_on, quick};
+use crate::media_rig::block_on;
+use crate::rig::{Rig, quick};
 use crate::steady::steady;
+use crate::websocket_peer::{Behaviour, Peer, Trade};
 
 #[test]
 fn the_last_words_come_behind_the_end_of_the_call() {
     steady(|| {
         block_on(async {
-            let peer = Peer::start(&[Behaviour::Good]).await;
+            let peer = Peer::start(Trade::Vosk, &[Behaviour::Good]).await;
             let rig = Rig::start(quick(peer.url())).await;
             let mut call = rig.call("stt", 50, 1).await;
             rig.service.finish().await;
@@ -40,10 +41,10 @@ fn the_last_words_come_behind_the_end_of_the_call() {
 fn a_service_that_never_answers_does_not_hold_up_the_end() {
     steady(|| {
         block_on(async {
-            let peer = Peer::start(&[Behaviour::Stalled]).await;
+            let peer = Peer::start(Trade::Vosk, &[Behaviour::Stalled]).await;
             let mut settings = quick(peer.url());
             settings.session.finish = Duration::from_millis(300);
-            settings.ping_every = Duration::from_secs(60);
+            settings.link.ping_every = Duration::from_secs(60);
             let rig = Rig::start(settings).await;
             let mut call = rig.call("stt", 20, 1).await;
             call.check_echo();

@@ -1,3 +1,7 @@
+use proptest::prelude::*;
+
+mod pausing;
+
 use super::marks::MAX_MARKS;
 use super::*;
 
@@ -108,10 +112,14 @@ fn clear_tells_what_was_played_of_this_playback() {
         pull(&mut playout);
     }
     let marks = vec!["reply".to_owned(), "end".to_owned()];
-    assert_eq!(playout.clear(), Cleared { played: ms(40), discarded: ms(60), marks });
+    // With the frame that fades out.
+    assert_eq!(playout.clear(), Cleared { played: ms(60), discarded: ms(40), marks });
     for expected in [due("before", true), due("reply", false), due("end", false), None] {
         assert_eq!(playout.pop_mark(), expected);
     }
+    let (last, pulled) = pull(&mut playout);
+    assert_eq!(pulled, Pulled { queued_samples: 160, drained: false });
+    assert!(last.is_sorted_by(|a, b| a >= b) && last[0] == 2 && last[159] == 0);
     assert_eq!(pull(&mut playout), (vec![0; 160], Pulled { queued_samples: 0, drained: false }));
     assert_eq!(playout.clear(), Cleared { played: ms(0), discarded: ms(0), marks: Vec::new() });
 }
@@ -134,47 +142,6 @@ fn too_many_marks_are_told_early_not_lost_and_not_as_played() {
     }
     let all: Vec<_> = std::iter::from_fn(|| playout.pop_mark()).collect();
     assert!(all.len() == 2 * MAX_MARKS && all.iter().all(|mark| mark.played));
-}
-
-#[test]
-fn a_pause_sends_silence_and_loses_nothing() {
-    let mut playout = playout();
-    let all: Vec<i16> = (1..=400).collect();
-    playout.push(&all);
-    playout.mark("end");
-    let mut heard = pull(&mut playout).0;
-    playout.pause();
-    for _ in 0..10 {
-        assert_eq!(
-            pull(&mut playout),
-            (vec![0; 160], Pulled { queued_samples: 0, drained: false })
-        );
-        assert_eq!((playout.played(), playout.queued(), playout.is_dry()), (ms(20), 240, false));
-    }
-    assert_eq!((playout.push(&[7; 80]), playout.pop_mark()), (80, None));
-    playout.resume();
-    heard.extend(pull(&mut playout).0);
-    let (last, pulled) = pull(&mut playout);
-    assert!(pulled.drained && pulled.queued_samples == 160);
-    heard.extend(&last);
-    assert_eq!(heard[..400], all);
-    assert_eq!(heard[400..], [7; 80]);
-    assert_eq!((playout.pop_mark(), playout.played()), (due("end", true), ms(60)));
-}
-
-#[test]
-fn what_is_cleared_in_a_pause_was_not_played() {
-    let mut playout = playout();
-    playout.push(&[1; 480]);
-    pull(&mut playout);
-    playout.pause();
-    pull(&mut playout);
-    assert_eq!(playout.clear(), Cleared { played: ms(20), discarded: ms(40), marks: Vec::new() });
-    playout.push(&[2; 160]);
-    assert_eq!(pull(&mut playout).0, [0; 160], "the pause goes on");
-    assert_eq!(playout.played(), ms(0));
-    playout.resume();
-    assert_eq!(pull(&mut playout).0, [2; 160]);
 }
 
 #[test]
@@ -264,4 +231,136 @@ fn the_memory_of_a_long_prompt_is_given_back_as_it_is_played() {
     playout.push(&prompt);
     playout.clear();
     assert!(playout.queue.capacity() <= 240_000);
+}
+
+/// What may be done to a queue.
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    Push(usize),
+    Mark,
+    Pull,
+    Pause,
+    Resume,
+    Clear,
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        4 => (1_usize..500).prop_map(Act::Push),
+        3 => Just(Act::Mark),
+        6 => Just(Act::Pull),
+        1 => Just(Act::Pause),
+        1 => Just(Act::Resume),
+        1 => Just(Act::Clear),
+    ]
+}
+
+/// A queue of single samples, beside the real one.
+struct Model {
+    playout: Playout,
+    /// `None` is a sample, and a mark is its number.
+    waiting: VecDeque<Option<usize>>,
+    /// By its number, whether all before a mark was sent; absent where that is not decided.
+    marks: Vec<Option<bool>>,
+    told: usize,
+    sent: u64,
+    discarded: u64,
+}
+
+impl Model {
+    fn act(&mut self, act: Act) {
+        match act {
+            Act::Push(samples) => {
+                let taken = self.playout.push(&vec![1_000; samples]);
+                self.waiting.extend(std::iter::repeat_n(None, taken));
+            }
+            Act::Mark => {
+                self.playout.mark(&self.marks.len().to_string());
+                self.waiting.push_back(Some(self.marks.len()));
+                self.marks.push(None);
+            }
+            Act::Pull => {
+                let pulled = pull(&mut self.playout).1;
+                self.send(pulled.queued_samples);
+                assert!(!pulled.drained || self.playout.is_empty());
+            }
+            Act::Pause => self.playout.pause(),
+            Act::Resume => self.playout.resume(),
+            Act::Clear => self.clear(),
+        }
+        self.send(0);
+        assert_eq!(self.playout.queue.len(), self.samples());
+        while let Some(mark) = self.playout.pop_mark() {
+            assert_eq!(mark.name, self.told.to_string(), "in order");
+            assert_eq!(Some(mark.played), self.marks[self.told], "mark {}", mark.name);
+            self.told += 1;
+        }
+    }
+
+    fn samples(&self) -> usize {
+        self.waiting.iter().filter(|item| item.is_none()).count()
+    }
+
+    /// So many samples leave, and the marks that nothing stands before then.
+    fn send(&mut self, mut samples: usize) {
+        self.sent += samples as u64;
+        while let Some(item) = self.waiting.front() {
+            match item {
+                Some(mark) => self.marks[*mark] = Some(true),
+                None if samples > 0 => samples -= 1,
+                None => return,
+            }
+            self.waiting.pop_front();
+        }
+    }
+
+    /// All goes but what fades out, with the marks in it and right behind that.
+    fn clear(&mut self) {
+        let cleared = self.playout.clear();
+        let mut left = self.playout.queue.len();
+        assert!(left <= self.playout.frame_samples() && self.playout.queued() == 0);
+        let (mut names, mut cut) = (Vec::new(), false);
+        let marks = &mut self.marks;
+        self.waiting.retain(|item| {
+            match item {
+                None if left > 0 => left -= 1,
+                None => cut = true,
+                Some(mark) if cut => {
+                    marks[*mark] = Some(false);
+                    names.push(mark.to_string());
+                }
+                Some(_) => {}
+            }
+            !cut
+        });
+        self.discarded += self.playout.rate().samples_in(cleared.discarded);
+        assert_eq!(cleared.marks, names);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_sample_is_sent_or_discarded_and_every_mark_is_told_once_and_truthfully(
+        acts in prop::collection::vec(act(), 0..200),
+    ) {
+        let (waiting, marks) = (VecDeque::new(), Vec::new());
+        let playout = playout();
+        let mut model = Model { playout, waiting, marks, told: 0, sent: 0, discarded: 0 };
+        let mut pushed = 0;
+        for act in acts {
+            let before = model.samples();
+            model.act(act);
+            if let Act::Push(_) = act {
+                pushed += (model.samples() - before) as u64;
+            }
+            assert_eq!(pushed, model.sent + model.discarded + model.samples() as u64);
+        }
+        model.act(Act::Resume);
+        while !model.playout.is_empty() {
+            model.act(Act::Pull);
+        }
+        assert_eq!(model.told, model.marks.len());
+    }
 }

@@ -16,6 +16,22 @@ pub enum Told {
     },
 }
 
+impl Told {
+    /// Whether it makes sense to a bot that was not there when it happened: what the caller said and
+    /// did does, what became of another connection's audio does not.
+    pub(super) fn outlives_connection(&self) -> bool {
+        let Self::Notice { notice, .. } = self else { return true };
+        matches!(
+            notice,
+            Notice::SpeechStarted { .. }
+                | Notice::SpeechEnded { .. }
+                | Notice::Dtmf { .. }
+                | Notice::Transcript(_)
+                | Notice::Stop { .. }
+        )
+    }
+}
+
 /// What a bot is told of its call, besides the audio.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Notice {

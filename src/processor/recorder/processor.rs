@@ -150,6 +150,13 @@ impl Processor for Recorder {
         self.record(Track::Downlink, frame.position, frame.samples, cx.now());
     }
 
+    fn switched(&mut self, _on: bool, cx: &mut Context<'_>) {
+        // Nothing would push it out before there is audio again.
+        for track in Track::ALL {
+            self.release(track, cx.now());
+        }
+    }
+
     fn finish(&mut self, call: &CallInfo, end: &End<'_>) {
         let ending = Ending { call: call.clone(), duration: end.duration, stats: *end.stats };
         self.close(ending, Position(self.rate.samples_in(end.duration)));

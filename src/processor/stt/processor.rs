@@ -67,16 +67,23 @@ pub struct Transcriber {
     line: Option<Box<dyn AudioLine>>,
     rate: SampleRate,
     cutter: Cutter,
+    /// What a detector says.
+    told: Speech,
+    on: bool,
 }
 
 impl Transcriber {
     /// A transcriber that hands audio of `rate` to `line`, in pieces of so many samples.
     #[must_use]
     pub fn new(line: Box<dyn AudioLine>, rate: SampleRate, chunk_samples: usize) -> Self {
-        Self { line: Some(line), rate, cutter: Cutter::new(chunk_samples) }
+        let cutter = Cutter::new(chunk_samples);
+        Self { line: Some(line), rate, cutter, told: Speech::Silent, on: true }
     }
 
-    fn set_speech(&mut self, speech: Speech) {
+    /// A detector says that the caller speaks, or has finished: nobody does while this is off.
+    fn set_speech(&mut self, told: Speech) {
+        self.told = told;
+        let speech = if self.on { told } else { Speech::Silent };
         if let Some(line) = &mut self.line {
             self.cutter.set_speech(speech, &mut **line);
         }
@@ -108,6 +115,19 @@ impl Processor for Transcriber {
             }
             EventKind::SpeechEnded { .. } => self.set_speech(Speech::Silent),
             _ => {}
+        }
+    }
+
+    fn switched(&mut self, on: bool, cx: &mut Context<'_>) {
+        self.on = on;
+        let now = Position(self.rate.samples_in(cx.rate().duration_of(cx.now().0)));
+        self.set_speech(match self.told {
+            // Of what was said before it was on there is nothing.
+            Speech::Since(start) if on => Speech::Since(start.max(now)),
+            told => told,
+        });
+        if let Some(line) = &mut self.line {
+            self.cutter.release(&mut **line);
         }
     }
 
@@ -225,6 +245,32 @@ mod tests {
             (160, Speech::Silent),
             (0, Speech::Since(Position(880))),
         ];
+        assert_eq!(told, expected);
+    }
+    fn switch(transcriber: &mut Transcriber, on: bool, now: u64) {
+        let mut playout = Playout::new(RATE, Ptime::MS_20, Duration::from_secs(1));
+        let (now, requests, reach) = (Position(now), &mut Vec::new(), &Reach::default());
+        let mut cx = Context { now, playout: &mut playout, requests, reach };
+        transcriber.switched(on, &mut cx);
+    }
+
+    #[test]
+    fn one_that_is_switched_off_hands_on_what_it_has_and_hears_of_speech_again_when_it_is_on() {
+        let (mut transcriber, seen) = rig(800);
+        tell(&mut transcriber, &EventKind::SpeechStarted { at_ms: 10 });
+        feed(&mut transcriber, 0, 160);
+        switch(&mut transcriber, false, 320);
+        // Told while nothing is heard.
+        tell(&mut transcriber, &EventKind::SpeechEnded { at_ms: 50 });
+        tell(&mut transcriber, &EventKind::SpeechStarted { at_ms: 60 });
+        switch(&mut transcriber, true, 4_000);
+        feed(&mut transcriber, 4_000, 800);
+        let seen = seen.lock().unwrap();
+        let told: Vec<_> =
+            seen.pieces.iter().map(|piece| (piece.samples.len(), piece.speech)).collect();
+        let again = Speech::Since(Position(4_000));
+        let expected =
+            [(0, Speech::Since(Position(80))), (160, Speech::Silent), (0, again), (800, again)];
         assert_eq!(told, expected);
     }
 }

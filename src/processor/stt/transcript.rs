@@ -4,6 +4,7 @@ use serde::Serialize;
 
 /// What a recogniser heard. Times are media times of the call, whatever the service's clock says.
 #[derive(Clone, PartialEq, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Transcript {
     /// The service, by its name in the configuration.
     pub service: Arc<str>,
@@ -23,6 +24,7 @@ pub struct Transcript {
 
 /// One word of a [`Transcript`].
 #[derive(Clone, PartialEq, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Word {
     /// The word.
     pub word: String,

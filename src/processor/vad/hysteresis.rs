@@ -72,6 +72,11 @@ impl Hysteresis {
         matches!(self.state, State::Speaking | State::Falling { .. })
     }
 
+    /// How long nobody must have spoken before the end is told, in samples.
+    pub(super) fn min_silence(&self) -> u64 {
+        self.min_silence
+    }
+
     /// Takes the next piece of the call; tells each change, in their order.
     ///
     /// A piece may lie before the one before it, where audio comes very late.

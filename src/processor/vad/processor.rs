@@ -51,6 +51,13 @@ impl Processor for Vad {
         let tell = |edge| cx.emit(event(edge, rate));
         self.segmenter.downlink(now, frame.samples, frame.origin, tell);
     }
+
+    fn switched(&mut self, on: bool, cx: &mut Context<'_>) {
+        if !on {
+            let rate = self.rate;
+            self.segmenter.stop(|edge| cx.emit(event(edge, rate)));
+        }
+    }
 }
 
 fn event(edge: Edge, rate: SampleRate) -> EventKind {

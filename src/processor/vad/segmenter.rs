@@ -134,6 +134,14 @@ impl Segmenter {
         }
     }
 
+    /// Nothing more is heard for now: speech that has been told ends with the latest audio.
+    pub fn stop(&mut self, mut tell: impl FnMut(Edge)) {
+        if let Some(next) = self.next {
+            let silence = self.heard_silence + self.tracker.hysteresis.min_silence();
+            self.take_up(next + silence, &mut tell);
+        }
+    }
+
     /// Nobody spoke from the end of the latest audio up to `position`, where the next one begins.
     ///
     /// That may be before the end, where audio comes that was not waited for any more.

@@ -27,6 +27,9 @@ const READ_BUFFER_BYTES: usize = 8 << 10;
 /// How long a peer may take to close its side.
 const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 
+/// A close frame without a code (RFC 6455 section 7.1.5).
+const NO_CODE: u16 = 1_005;
+
 /// Pings without a message behind them, after which a peer is dead.
 const MOST_SILENT_PINGS: u32 = 2;
 
@@ -52,7 +55,8 @@ pub(crate) struct Link {
 struct Sending {
     /// `None`: the socket has it, but not all of it has left.
     message: Option<Message>,
-    deadline: Pin<Box<Sleep>>,
+    /// Set where it could not leave at once.
+    deadline: Option<Pin<Box<Sleep>>>,
 }
 
 /// What happens on a link.
@@ -64,6 +68,15 @@ pub(crate) enum LinkEvent {
     Text(Utf8Bytes),
     /// A message of bytes.
     Binary(Bytes),
+}
+
+impl From<crate::processor::Message> for Message {
+    fn from(message: crate::processor::Message) -> Self {
+        match message {
+            crate::processor::Message::Text(text) => Self::text(text),
+            crate::processor::Message::Binary(bytes) => Self::binary(bytes),
+        }
+    }
 }
 
 impl Link {
@@ -126,10 +139,9 @@ impl Link {
     ///
     /// # Panics
     /// Where the link is not free.
-    pub(crate) fn send(&mut self, message: Message) {
+    pub(crate) fn send(&mut self, message: impl Into<Message>) {
         assert!(self.is_free(), "one message at a time");
-        let deadline = Box::pin(sleep(self.write_timeout));
-        self.sending = Some(Sending { message: Some(message), deadline });
+        self.sending = Some(Sending { message: Some(message.into()), deadline: None });
     }
 
     /// Sends and receives until something happens.
@@ -140,13 +152,27 @@ impl Link {
     /// # Cancel safety
     /// Nothing is lost when it is dropped before its end.
     pub(crate) async fn next(&mut self) -> Result<LinkEvent, LinkError> {
-        poll_fn(|cx| self.poll(cx)).await
+        poll_fn(|cx| self.poll(cx, true)).await
     }
 
-    /// Closes the connection, and waits a little for the peer to do so too. What the peer sends
-    /// meanwhile is lost.
+    /// Sends until something happens, and reads nothing: so the peer has to wait in the end. It counts
+    /// as alive meanwhile.
+    ///
+    /// # Errors
+    /// # Cancel safety
+    /// As for [`Link::next`].
+    pub(crate) async fn next_sent(&mut self) -> Result<LinkEvent, LinkError> {
+        poll_fn(|cx| self.poll(cx, false)).await
+    }
+
+    /// Closes the connection behind what is being sent, and waits a little for the peer to do so too.
+    /// What the peer sends meanwhile is lost.
     pub(crate) async fn close(mut self) {
         let closing = async {
+            let sent = poll_fn(|cx| self.poll_sending(cx)).await;
+            if sent.is_some_and(|sent| sent.is_err()) {
+                return;
+            }
             if self.socket.send(Message::Close(None)).await.is_ok() {
                 while let Some(Ok(_)) = self.socket.next().await {}
             }
@@ -155,13 +181,17 @@ impl Link {
         let _ = timeout(CLOSE_LIMIT, closing).await;
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<LinkEvent, LinkError>> {
+    fn poll(&mut self, cx: &mut Context<'_>, reads: bool) -> Poll<Result<LinkEvent, LinkError>> {
         loop {
             match self.poll_sending(cx) {
                 Poll::Ready(Some(outcome)) => return Poll::Ready(outcome),
                 Poll::Ready(None) | Poll::Pending => {}
             }
             if self.ping.poll_tick(cx).is_ready() {
+                if !reads {
+                    self.silent_pings = 0;
+                    continue;
+                }
                 if self.silent_pings >= MOST_SILENT_PINGS {
                     return Poll::Ready(Err(LinkError::Silent));
                 }
@@ -172,13 +202,17 @@ impl Link {
                 // To be polled, too.
                 continue;
             }
+            if !reads {
+                return Poll::Pending;
+            }
             let received = ready!(self.socket.poll_next_unpin(cx));
             self.silent_pings = 0;
             return Poll::Ready(match received {
                 Some(Ok(Message::Text(text))) => Ok(LinkEvent::Text(text)),
                 Some(Ok(Message::Binary(bytes))) => Ok(LinkEvent::Binary(bytes)),
                 Some(Ok(Message::Close(frame))) => {
-                    Err(LinkError::Closed { code: frame.map(|frame| frame.code.into()) })
+                    let code = frame.map_or(NO_CODE, |frame| frame.code.into());
+                    Err(LinkError::Closed { code: Some(code) })
                 }
                 Some(Ok(_)) => continue,
                 Some(Err(failure)) => Err(LinkError::connected(&failure, self.max_message_bytes)),
@@ -206,7 +240,9 @@ impl Link {
                 Err(LinkError::connected(&failure, self.max_message_bytes))
             }
             Poll::Pending => {
-                ready!(sending.deadline.as_mut().poll(cx));
+                let timeout = self.write_timeout;
+                let deadline = sending.deadline.get_or_insert_with(|| Box::pin(sleep(timeout)));
+                ready!(deadline.as_mut().poll(cx));
                 Err(LinkError::Stalled)
             }
         };

@@ -37,7 +37,7 @@ pub enum LinkError {
     /// The peer closed the connection.
     #[error("the peer closed it{}", code.map_or(String::new(), |code| format!(" with code {code}")))]
     Closed {
-        /// Why, as RFC 6455 section 7.4 numbers it; `None`: without a word.
+        /// Why, as RFC 6455 section 7.4 numbers it, 1005 where it did not say; `None`: it broke off.
         code: Option<u16>,
     },
     /// The peer did not read a message in time.

@@ -10,6 +10,7 @@ mod backoff;
 mod connection;
 mod error;
 mod settings;
+mod talk;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tls;
@@ -20,3 +21,6 @@ pub use tls::TlsError;
 
 pub(crate) use backoff::Backoff;
 pub(crate) use connection::{Carrier, Link, LinkEvent};
+pub(crate) use talk::{Done, Driver, Lost, Talk, Way};
+// The answer to a request's key, for who takes requests.
+pub(crate) use tokio_tungstenite::tungstenite::handshake::derive_accept_key;

@@ -38,6 +38,10 @@ pub(super) fn tell(call: CallId, event: Event, events: Option<&EventSink>) {
             debug!(call.id = %call, source = source.label(), "digit");
             trace!(call.id = %call, %digit, "digit");
         }
+        EventKind::SendDtmf { digits } => {
+            debug!(call.id = %call, count = digits.len(), "digits for the caller");
+            trace!(call.id = %call, digits, "digits for the caller");
+        }
         kind => debug!(call.id = %call, ?kind, "event"),
     }
     if let Some(events) = events {

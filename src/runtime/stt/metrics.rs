@@ -1,8 +1,7 @@
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::processor::stt::Counts;
+use crate::runtime::faults::Faults;
 
 /// Counters of one service since the start; `open` is a gauge.
 #[derive(Debug, Default)]
@@ -22,40 +21,17 @@ pub struct SttMetrics {
     /// Events that the call did not take in time.
     pub dropped_events: AtomicU64,
     /// What went wrong, by reason.
-    faults: Mutex<BTreeMap<&'static str, u64>>,
+    pub faults: Faults,
 }
 
 impl SttMetrics {
-    /// How often something went wrong for this reason.
-    #[must_use]
-    pub fn faults(&self, reason: &str) -> u64 {
-        self.lock().get(reason).copied().unwrap_or(0)
-    }
-
-    /// Every reason that there was, and how often.
-    #[must_use]
-    pub fn all_faults(&self) -> Vec<(&'static str, u64)> {
-        self.lock().iter().map(|(reason, count)| (*reason, *count)).collect()
-    }
-
-    pub(super) fn fault(&self, reason: &'static str, times: u64) {
-        if times > 0 {
-            *self.lock().entry(reason).or_default() += times;
-        }
-    }
-
     pub(super) fn add(&self, counts: &Counts) {
         let add = |counter: &AtomicU64, count| counter.fetch_add(count, Ordering::Relaxed);
         add(&self.sent_samples, counts.sent_samples);
         add(&self.replayed_samples, counts.replayed_samples);
         add(&self.dropped_samples, counts.dropped_samples);
         add(&self.transcripts, counts.transcripts);
-        self.fault("unreadable", counts.unreadable);
-        self.fault("binary", counts.binary);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, u64>> {
-        // A count is never left half made.
-        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+        self.faults.add("unreadable", counts.unreadable);
+        self.faults.add("binary", counts.binary);
     }
 }

@@ -29,7 +29,7 @@ use crate::audio::SampleRate;
 use crate::processor::Setup;
 use crate::processor::stt::{AudioLine, OpenLine};
 use crate::runtime::clock::Clock;
-use crate::runtime::link::{Backoff, LinkRequest, LinkSettings, TlsError, tls};
+use crate::runtime::link::{Backoff, LinkRequest, TlsError, Way, tls};
 use crate::runtime::listeners::Listeners;
 use crate::runtime::{Secret, Throttle};
 
@@ -98,23 +98,20 @@ impl SttService {
 }
 
 impl Service {
-    fn request(&self, rate: SampleRate) -> LinkRequest {
+    /// How the service is reached by a call whose audio has this rate.
+    fn way(&self, rate: SampleRate) -> Way {
         let SttSettings { session, url, token, headers, .. } = &self.settings;
         let mut headers = headers.clone();
         if let Some(token) = token {
             let value = session.dialect.authorization(token.reveal());
             headers.push(("authorization".to_owned(), Secret::new(value)));
         }
-        LinkRequest {
+        let request = LinkRequest {
             url: session.dialect.url(url, rate, session.encoding),
             headers,
             connect_timeout: self.settings.connect_timeout,
-        }
-    }
-
-    fn link(&self) -> LinkSettings {
-        let SttSettings { write_timeout, ping_every, max_message_bytes, .. } = self.settings;
-        LinkSettings { write_timeout, ping_every, max_message_bytes }
+        };
+        Way::Dial { request, settings: self.settings.link, tls: Arc::clone(&self.tls) }
     }
 
     fn backoff(&self) -> Backoff {
@@ -138,7 +135,7 @@ impl OpenLine for SttService {
         let line = Arc::new(Line::new(rate, pieces, setup.waker.clone()));
         self.0.metrics.open.fetch_add(1, Ordering::Relaxed);
         let task = Task::new(Arc::clone(&self.0), Arc::clone(&line), setup.call.id, rate);
-        self.0.control.spawn(task.run());
+        self.0.control.spawn(task.run(self.0.way(rate)));
         Box::new(LineEnd(line))
     }
 }

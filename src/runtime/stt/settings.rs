@@ -4,6 +4,7 @@ use std::time::Duration;
 use crate::audio::SampleRate;
 use crate::processor::stt::SessionSettings;
 use crate::runtime::Secret;
+use crate::runtime::link::LinkSettings;
 
 /// A speech-to-text service: a section `[stt.NAME]` of the configuration.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -24,16 +25,12 @@ pub struct SttSettings {
     pub chunk: Duration,
     /// Most time that a connection may take to be there.
     pub connect_timeout: Duration,
-    /// Most time that the service may take to read a message.
-    pub write_timeout: Duration,
-    /// How often it is pinged; it counts as dead after twice that without a sign.
-    pub ping_every: Duration,
+    /// What the service may do before its connection is given up.
+    pub link: LinkSettings,
     /// Shortest pause before the next connection.
     pub reconnect_min: Duration,
     /// Longest pause before the next connection.
     pub reconnect_max: Duration,
-    /// Longest message that is read.
-    pub max_message_bytes: usize,
 }
 
 impl Default for SttSettings {
@@ -47,11 +44,13 @@ impl Default for SttSettings {
             rate: None,
             chunk: Duration::from_millis(100),
             connect_timeout: Duration::from_secs(5),
-            write_timeout: Duration::from_secs(3),
-            ping_every: Duration::from_secs(3),
+            link: LinkSettings {
+                write_timeout: Duration::from_secs(3),
+                ping_every: Duration::from_secs(3),
+                max_message_bytes: 256 << 10,
+            },
             reconnect_min: Duration::from_millis(100),
             reconnect_max: Duration::from_secs(5),
-            max_message_bytes: 256 << 10,
         }
     }
 }

@@ -58,12 +58,18 @@ impl State {
                     return missing;
                 }
                 self.leave(&id, false);
+                self.pressed.push((id.clone(), "continue".to_owned()));
                 self.continued.push(id);
                 let part = |key: &str| query.get(key).cloned();
                 let place = ["context", "extension", "priority"].iter().filter_map(|key| part(key));
                 self.places.push(place.collect::<Vec<_>>().join(","));
                 none
             }
+            Step::Press if self.is_in_app(&id) => {
+                self.pressed.push((id, query["dtmf"].clone()));
+                none
+            }
+            Step::Press => missing,
             Step::LookUp => {
                 let missing = format!("DIALPLAN_EXISTS({})", self.missing_place);
                 let value = if query["variable"] == missing { "0" } else { "1" };

@@ -149,6 +149,7 @@ async fn answer(
         ("POST", ["channels", "externalMedia"]) => Step::CreateExternal,
         ("POST", ["channels", _, "answer"]) => Step::Answer,
         ("POST", ["channels", _, "continue"]) => Step::Release,
+        ("POST", ["channels", _, "dtmf"]) => Step::Press,
         ("DELETE", ["channels", id]) if of_external(Some(*id)) => Step::RemoveExternal,
         ("DELETE", ["channels", _]) => Step::Release,
         ("POST", ["bridges", _, "addChannel"]) => {

@@ -256,7 +256,7 @@ impl Board {
                 event = self.connection.next() => match event {
                     StreamEvent::Connected => {}
                     StreamEvent::Disconnected => return Some(Over::StreamLost),
-                    StreamEvent::Event(event) => self.handle(event),
+                    StreamEvent::Event(event) => self.handle(*event),
                 },
                 Some(ended) = self.tasks.join_next() => {
                     let (number, id) = ended.expect("a call's task does not panic");

@@ -1,4 +1,5 @@
-//! A service of the test's own, which speaks Vosk's dialect, and fails as told.
+//! A service or a bot of the test's own, that fails as told.
+#![allow(dead_code, reason = "every test binary uses its own part")]
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -8,13 +9,26 @@ use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
-use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::{Bytes, Message};
+
+/// What a peer is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Trade {
+    /// A recogniser that speaks Vosk's dialect.
+    Vosk,
+    /// A bot that says what it hears, in the dialect `sidetone`.
+    EchoBot,
+}
 
 /// What becomes of a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Behaviour {
     /// Every message is answered.
     Good,
+    /// The same for ten messages, then it is closed in good order.
+    Ends,
     /// The request is refused.
     Refuses,
     /// The connection dies after ten messages.
@@ -37,6 +51,7 @@ pub enum Behaviour {
 #[derive(Default)]
 struct Seen {
     connections: Vec<Vec<i16>>,
+    texts: Vec<String>,
 }
 
 pub struct Peer {
@@ -46,8 +61,8 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// A service whose first connections behave so, and all later ones like the last.
-    pub async fn start(behaviours: &[Behaviour]) -> Self {
+    /// A peer whose first connections behave so, and all later ones like the last.
+    pub async fn start(trade: Trade, behaviours: &[Behaviour]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Seen::default()));
@@ -57,7 +72,7 @@ impl Peer {
                 let Ok((stream, _)) = listener.accept().await else { return };
                 let behaviour = behaviours[number.min(behaviours.len() - 1)];
                 log.lock().unwrap().connections.push(Vec::new());
-                tokio::spawn(serve(stream, behaviour, Arc::clone(&log), number));
+                tokio::spawn(serve(stream, (trade, behaviour), Arc::clone(&log), number));
             }
         });
         Self { address, seen, task }
@@ -73,6 +88,11 @@ impl Peer {
         seen.connections.get(connection).cloned().unwrap_or_default()
     }
 
+    /// The messages of text that came on all of them.
+    pub fn texts(&self) -> Vec<String> {
+        self.seen.lock().unwrap().texts.clone()
+    }
+
     pub fn connections(&self) -> usize {
         self.seen.lock().unwrap().connections.len()
     }
@@ -84,7 +104,12 @@ impl Drop for Peer {
     }
 }
 
-async fn serve(mut stream: TcpStream, behaviour: Behaviour, seen: Arc<Mutex<Seen>>, number: usize) {
+async fn serve(
+    mut stream: TcpStream,
+    (trade, behaviour): (Trade, Behaviour),
+    seen: Arc<Mutex<Seen>>,
+    number: usize,
+) {
     if behaviour == Behaviour::Refuses {
         let _ = stream.read(&mut [0; 2_048]).await;
         let _ = stream.write_all(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n").await;
@@ -127,10 +152,16 @@ async fn serve(mut stream: TcpStream, behaviour: Behaviour, seen: Arc<Mutex<Seen
                 let samples = bytes.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]]));
                 seen.lock().unwrap().connections[number].extend(samples);
                 messages += 1;
-                if behaviour == Behaviour::Killed && messages == 10 {
-                    return;
+                match (behaviour, messages) {
+                    (Behaviour::Killed, 10) => return,
+                    (Behaviour::Ends, 10) => {
+                        let frame = CloseFrame { code: CloseCode::Normal, reason: "".into() };
+                        let _ = socket.close(Some(frame)).await;
+                        while let Some(Ok(_)) = socket.next().await {}
+                        return;
+                    }
+                    _ => answer(trade, behaviour, messages, bytes),
                 }
-                answer(behaviour, messages)
             }
             Message::Text(text) if text.as_str() == r#"{"eof" : 1}"# => {
                 let word = r#"{"conf":1.0,"start":0.1,"end":0.4,"word":"bye"}"#;
@@ -140,6 +171,10 @@ async fn serve(mut stream: TcpStream, behaviour: Behaviour, seen: Arc<Mutex<Seen
                 while let Some(Ok(_)) = socket.next().await {}
                 return;
             }
+            Message::Text(text) => {
+                seen.lock().unwrap().texts.push(text.as_str().to_owned());
+                continue;
+            }
             _ => continue,
         };
         if socket.send(answer).await.is_err() {
@@ -148,10 +183,11 @@ async fn serve(mut stream: TcpStream, behaviour: Behaviour, seen: Arc<Mutex<Seen
     }
 }
 
-fn answer(behaviour: Behaviour, messages: usize) -> Message {
-    match behaviour {
-        Behaviour::Garbage => Message::text("\u{1}]{"),
-        Behaviour::Binary => Message::binary(vec![0; 5_000]),
-        _ => Message::text(format!(r#"{{"partial":"after {messages}"}}"#)),
+fn answer(trade: Trade, behaviour: Behaviour, messages: usize, heard: Bytes) -> Message {
+    match (behaviour, trade) {
+        (Behaviour::Garbage, _) => Message::text("\u{1}]{"),
+        (Behaviour::Binary, _) => Message::binary(vec![0; 5_000]),
+        (_, Trade::EchoBot) => Message::Binary(heard),
+        (_, Trade::Vosk) => Message::text(format!(r#"{{"partial":"after {messages}"}}"#)),
     }
 }
