@@ -71,12 +71,12 @@ impl Active {
     }
 
     /// Writes what has come; closes the recording if its end has come too.
-    pub(super) fn turn(&mut self, now: Instant, scratch: &mut Vec<u8>) -> Turn {
-        match self.advance(now, scratch) {
+    pub(super) fn turn(&mut self, now: Instant) -> Turn {
+        match self.advance(now) {
             Ok(true) => Turn::Open,
             Ok(false) => Turn::Done,
             Err(error) => {
-                self.fail(&error, scratch);
+                self.fail(&error);
                 Turn::Failed(error)
             }
         }
@@ -84,11 +84,11 @@ impl Active {
 
     /// Gives up a recording that never came to the writer thread.
     pub(super) fn abort(mut self, error: &RecordingError) {
-        self.fail(error, &mut Vec::new());
+        self.fail(error);
     }
 
     /// Whether the recording goes on.
-    fn advance(&mut self, now: Instant, scratch: &mut Vec<u8>) -> Result<bool, RecordingError> {
+    fn advance(&mut self, now: Instant) -> Result<bool, RecordingError> {
         let pipe = Arc::clone(&self.pipe);
         // Looked at before the queue: once there is an end, the queue holds the last of the audio.
         let ending = pipe.ending();
@@ -96,7 +96,7 @@ impl Active {
             let Some(block) = pipe.pop() else { break };
             let placed = self.open(now).and_then(|wav| {
                 let side = block.track.direction();
-                wav.place(side, block.position.0, &block.samples, scratch)
+                wav.place(side, block.position.0, &block.samples)
             });
             let counter = match (&placed, block.track) {
                 (Err(_), _) => Some(&self.metrics.unrecorded_samples),
@@ -116,14 +116,14 @@ impl Active {
                     now.saturating_duration_since(last) + TICK > self.settings.flush_every
                 });
                 if let Some(wav) = self.wav.as_mut().filter(|wav| due && wav.is_dirty()) {
-                    wav.flush(scratch)?;
+                    wav.flush()?;
                     self.flushed = Some(now);
                 }
                 Ok(true)
             }
             Some(None) => Err(RecordingError::Abandoned),
             Some(Some(ending)) => {
-                self.complete(ending, now, scratch)?;
+                self.complete(ending, now)?;
                 Ok(false)
             }
         }
@@ -142,15 +142,10 @@ impl Active {
         Ok(self.wav.as_mut().expect("the file was made above"))
     }
 
-    fn complete(
-        &mut self,
-        ending: &Ending,
-        now: Instant,
-        scratch: &mut Vec<u8>,
-    ) -> Result<(), RecordingError> {
+    fn complete(&mut self, ending: &Ending, now: Instant) -> Result<(), RecordingError> {
         let frames = self.rate.samples_in(ending.duration);
         let wav = self.open(now)?;
-        let duration = wav.finish(frames, scratch)?;
+        let duration = wav.finish(frames)?;
         let path = wav.path().to_owned();
         let duration = self.rate.duration_of(duration);
         Sidecar::new(&ending.call, self.rate, self.start())
@@ -164,7 +159,7 @@ impl Active {
         Ok(())
     }
 
-    fn fail(&mut self, error: &RecordingError, scratch: &mut Vec<u8>) {
+    fn fail(&mut self, error: &RecordingError) {
         if self.closed {
             return;
         }
@@ -172,7 +167,7 @@ impl Active {
         let mut duration = Duration::ZERO;
         let mut path = name(&self.settings.directory, &self.call, 1);
         if let Some(wav) = &mut self.wav {
-            duration = self.rate.duration_of(wav.rescue(scratch));
+            duration = self.rate.duration_of(wav.rescue());
             path = wav.path().to_owned();
             let told = Sidecar::new(&self.call, self.rate, self.start())
                 .closed(duration, self.pipe.dropped_samples())
@@ -208,7 +203,7 @@ impl Active {
 
 impl Drop for Active {
     fn drop(&mut self) {
-        self.fail(&RecordingError::Stopped, &mut Vec::new());
+        self.fail(&RecordingError::Stopped);
     }
 }
 

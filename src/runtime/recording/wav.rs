@@ -27,8 +27,8 @@ pub(super) struct StereoWav {
     rate: SampleRate,
     /// Position of the first frame of `window`. Every frame before it has been written.
     base: u64,
-    /// Caller and bot, from `base` on.
-    window: Vec<[i16; 2]>,
+    /// Caller and bot, from `base` on, as the file has them: two bytes of each.
+    window: Vec<[[u8; 2]; 2]>,
     /// Lowest index in `window` whose frame differs from the file.
     dirty: Option<usize>,
     /// How far each side has come.
@@ -72,7 +72,6 @@ impl StereoWav {
         side: Direction,
         position: u64,
         samples: &[i16],
-        scratch: &mut Vec<u8>,
     ) -> Result<(), RecordingError> {
         let end = position.saturating_add(samples.len() as u64);
         if end > MAX_FRAMES {
@@ -80,7 +79,7 @@ impl StereoWav {
         }
         let second = u64::from(self.rate.hz());
         if end > self.base + 2 * second {
-            self.flush(scratch)?;
+            self.flush()?;
             // One side alone is far ahead, or a gap was skipped: do not fill memory with it.
             if end > self.base + 2 * second {
                 self.rebase(end - second);
@@ -91,16 +90,16 @@ impl StereoWav {
             .map_or(samples.len(), |below| below.min(samples.len()));
         let (old, new) = samples.split_at(below);
         if !old.is_empty() {
-            self.patch(side_index, position, old, scratch).map_err(|e| self.failed(e))?;
+            self.patch(side_index, position, old).map_err(|e| self.failed(e))?;
         }
         if !new.is_empty() {
             let index = usize::try_from(position.max(self.base) - self.base)
                 .expect("the window was moved to within two seconds of the piece");
             if self.window.len() < index + new.len() {
-                self.window.resize(index + new.len(), [0; 2]);
+                self.window.resize(index + new.len(), [[0; 2]; 2]);
             }
             for (frame, &sample) in self.window[index..].iter_mut().zip(new) {
-                frame[side_index] = sample;
+                frame[side_index] = sample.to_le_bytes();
             }
             self.dirty = Some(self.dirty.map_or(index, |dirty| dirty.min(index)));
         }
@@ -109,8 +108,8 @@ impl StereoWav {
     }
 
     /// Writes what is new, then a header that claims it: the file is whole before and after.
-    pub(super) fn flush(&mut self, scratch: &mut Vec<u8>) -> Result<(), RecordingError> {
-        self.write_new(scratch).map_err(|e| self.failed(e))?;
+    pub(super) fn flush(&mut self) -> Result<(), RecordingError> {
+        self.write_new().map_err(|e| self.failed(e))?;
         // Where both sides have been, nothing more is expected; a side that is a second behind
         // does not hold the other.
         let [uplink, downlink] = self.ends;
@@ -120,12 +119,8 @@ impl StereoWav {
     }
 
     /// Writes all that is left and makes the file at least `frames` long; returns its length.
-    pub(super) fn finish(
-        &mut self,
-        frames: u64,
-        scratch: &mut Vec<u8>,
-    ) -> Result<u64, RecordingError> {
-        self.flush(scratch)?;
+    pub(super) fn finish(&mut self, frames: u64) -> Result<u64, RecordingError> {
+        self.flush()?;
         let frames = frames.min(MAX_FRAMES);
         if frames > self.written {
             self.extend(frames).map_err(|e| self.failed(e))?;
@@ -134,8 +129,8 @@ impl StereoWav {
     }
 
     /// After an error: keeps as much as the file took, readable; returns its length in frames.
-    pub(super) fn rescue(&mut self, scratch: &mut Vec<u8>) -> u64 {
-        if self.flush(scratch).is_err() {
+    pub(super) fn rescue(&mut self) -> u64 {
+        if self.flush().is_err() {
             // A write that failed half-way may have left more than the header claims.
             if let Ok(metadata) = self.file.metadata() {
                 let frames = metadata.len().saturating_sub(HEADER_BYTES) / FRAME_BYTES;
@@ -148,15 +143,10 @@ impl StereoWav {
         self.claimed
     }
 
-    fn write_new(&mut self, scratch: &mut Vec<u8>) -> io::Result<()> {
+    fn write_new(&mut self) -> io::Result<()> {
         if let Some(dirty) = self.dirty {
-            scratch.clear();
-            for frame in &self.window[dirty..] {
-                for sample in frame {
-                    scratch.extend_from_slice(&sample.to_le_bytes());
-                }
-            }
-            self.file.write_all_at(scratch, offset(self.base + dirty as u64))?;
+            let bytes = self.window[dirty..].as_flattened().as_flattened();
+            self.file.write_all_at(bytes, offset(self.base + dirty as u64))?;
             self.dirty = None;
             self.written = self.written.max(self.base + self.window.len() as u64);
         }
@@ -167,15 +157,8 @@ impl StereoWav {
     }
 
     /// Puts samples of one side into the file, the other side kept.
-    fn patch(
-        &mut self,
-        side: usize,
-        position: u64,
-        samples: &[i16],
-        scratch: &mut Vec<u8>,
-    ) -> io::Result<()> {
-        scratch.clear();
-        scratch.resize(samples.len() * FRAME_BYTES as usize, 0);
+    fn patch(&mut self, side: usize, position: u64, samples: &[i16]) -> io::Result<()> {
+        let mut scratch = vec![0; samples.len() * FRAME_BYTES as usize];
         let mut have = 0;
         while have < scratch.len() {
             match self.file.read_at(&mut scratch[have..], offset(position) + have as u64) {
@@ -189,7 +172,7 @@ impl StereoWav {
         for (frame, sample) in scratch.chunks_exact_mut(FRAME_BYTES as usize).zip(samples) {
             frame[2 * side..][..2].copy_from_slice(&sample.to_le_bytes());
         }
-        self.file.write_all_at(scratch, offset(position))?;
+        self.file.write_all_at(&scratch, offset(position))?;
         self.written = self.written.max(position + samples.len() as u64);
         Ok(())
     }
@@ -308,17 +291,16 @@ mod tests {
     fn a_side_that_lags_for_minutes_is_put_into_place() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lag.wav");
-        let (mut wav, mut model, mut scratch) =
-            (StereoWav::create(&path, RATE).unwrap(), Vec::new(), Vec::new());
+        let (mut wav, mut model) = (StereoWav::create(&path, RATE).unwrap(), Vec::new());
         for (side, value) in [(Direction::Downlink, 100), (Direction::Uplink, -7)] {
             for block in 0..300_u64 {
                 let samples = vec![value + i16::try_from(block).unwrap(); 1600];
-                wav.place(side, block * 1600, &samples, &mut scratch).unwrap();
+                wav.place(side, block * 1600, &samples).unwrap();
                 lay(&mut model, side, block * 1600, &samples);
                 assert!(wav.window.len() <= 2 * 8000, "memory is bounded, whoever lags");
             }
         }
-        assert_eq!(wav.finish(0, &mut scratch).unwrap(), 480_000);
+        assert_eq!(wav.finish(0).unwrap(), 480_000);
         assert!(read(&path) == model);
     }
 
@@ -327,12 +309,11 @@ mod tests {
         use std::os::unix::fs::MetadataExt;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("gap.wav");
-        let mut scratch = Vec::new();
         let mut wav = StereoWav::create(&path, RATE).unwrap();
-        wav.place(Direction::Uplink, 0, &[1; 160], &mut scratch).unwrap();
-        wav.place(Direction::Uplink, 3600 * 8000, &[2; 160], &mut scratch).unwrap();
+        wav.place(Direction::Uplink, 0, &[1; 160]).unwrap();
+        wav.place(Direction::Uplink, 3600 * 8000, &[2; 160]).unwrap();
         assert!(wav.window.len() <= 2 * 8000);
-        let frames = wav.finish(7200 * 8000, &mut scratch).unwrap();
+        let frames = wav.finish(7200 * 8000).unwrap();
         assert_eq!(
             frames,
             7200 * 8000,
@@ -353,11 +334,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut wav = StereoWav::create(&folder.path().join("long.wav"), RATE).unwrap();
         for position in [MAX_FRAMES, u64::MAX] {
-            let placed = wav.place(Direction::Uplink, position, &[1], &mut Vec::new());
+            let placed = wav.place(Direction::Uplink, position, &[1]);
             assert!(matches!(placed, Err(RecordingError::TooLong { .. })));
         }
-        wav.place(Direction::Uplink, MAX_FRAMES - 1, &[1], &mut Vec::new()).unwrap();
-        assert_eq!(wav.finish(0, &mut Vec::new()).unwrap(), MAX_FRAMES);
+        wav.place(Direction::Uplink, MAX_FRAMES - 1, &[1]).unwrap();
+        assert_eq!(wav.finish(0).unwrap(), MAX_FRAMES);
     }
 
     proptest! {
@@ -375,21 +356,20 @@ mod tests {
         ) {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("model.wav");
-            let (mut wav, mut model, mut scratch) =
-                (StereoWav::create(&path, RATE).unwrap(), Vec::new(), Vec::new());
+            let (mut wav, mut model) = (StereoWav::create(&path, RATE).unwrap(), Vec::new());
             for (caller, position, length, first, flush) in pieces {
                 let side = if caller { Direction::Uplink } else { Direction::Downlink };
                 let samples: Vec<i16> =
                     (0..length).map(|i| first.wrapping_add(i)).collect();
-                wav.place(side, position, &samples, &mut scratch).unwrap();
+                wav.place(side, position, &samples).unwrap();
                 lay(&mut model, side, position, &samples);
                 if flush {
-                    wav.flush(&mut scratch).unwrap();
+                    wav.flush().unwrap();
                     prop_assert!(!wav.is_dirty());
                     prop_assert!(read(&path) == model);
                 }
             }
-            wav.finish(frames, &mut scratch).unwrap();
+            wav.finish(frames).unwrap();
             model.resize(model.len().max(usize::try_from(frames).unwrap()), [0; 2]);
             prop_assert!(read(&path) == model);
         }

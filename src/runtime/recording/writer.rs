@@ -22,14 +22,13 @@ pub(super) enum Message {
 pub(super) struct Writer {
     clock: Clock,
     active: Vec<Active>,
-    scratch: Vec<u8>,
     failures: u64,
     warned: Option<Instant>,
 }
 
 impl Writer {
     pub(super) fn new(clock: Clock) -> Self {
-        Self { clock, active: Vec::new(), scratch: Vec::new(), failures: 0, warned: None }
+        Self { clock, active: Vec::new(), failures: 0, warned: None }
     }
 
     /// Serves until told to stop, or until no handle is left. Asleep while nothing is recorded.
@@ -59,9 +58,9 @@ impl Writer {
 
     /// Writes out what has come for every recording, and forgets those that are over.
     fn turn(&mut self, now: Instant) {
-        let Self { active, scratch, failures, .. } = self;
+        let Self { active, failures, .. } = self;
         let mut last = None;
-        active.retain_mut(|recording| match recording.turn(now, scratch) {
+        active.retain_mut(|recording| match recording.turn(now) {
             Turn::Open => true,
             Turn::Done => false,
             Turn::Failed(error) => {

@@ -62,7 +62,7 @@ impl Rig {
     }
 
     fn turn(&mut self, now: Instant) -> Turn {
-        self.active.turn(now, &mut Vec::new())
+        self.active.turn(now)
     }
 
     fn close(&mut self, frames: u64) {
