@@ -58,7 +58,7 @@ pub(super) struct Outcome {
     pub(super) measured: Duration,
     /// How long it took to set up all calls.
     pub(super) set_up: Duration,
-    pub(super) overruns: u32,
+    pub(super) overruns: u64,
     pub(super) own: Usage,
     pub(super) server: Option<Usage>,
 }

@@ -41,7 +41,7 @@ pub(super) trait Lines {
     }
 
     /// Packets that were lost in this process, because it did not read them in time.
-    fn overruns(&self) -> u32 {
+    fn overruns(&self) -> u64 {
         0
     }
 }

@@ -53,7 +53,7 @@ struct PacketFigures {
     timestamp_jumps: u64,
     restarts: u64,
     foreign: u64,
-    overruns: u32,
+    overruns: u64,
 }
 
 /// Of the whole run.
@@ -302,7 +302,7 @@ impl PacketFigures {
             (self.timestamp_jumps, "timestamp jumps"),
             (self.restarts, "restarts"),
             (self.foreign, "not audio"),
-            (self.overruns.into(), "dropped before this process read them"),
+            (self.overruns, "dropped before this process read them"),
         ];
         let named = named.into_iter().filter(|(count, _)| *count > 0);
         let rest: String = named.map(|(count, what)| format!(", {count} {what}")).collect();

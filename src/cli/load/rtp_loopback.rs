@@ -94,7 +94,7 @@ impl Lines for LoopbackLines {
 
     fn hang_up(&mut self, _: u32) {}
 
-    fn overruns(&self) -> u32 {
+    fn overruns(&self) -> u64 {
         self.receiving.overruns()
     }
 }

@@ -22,7 +22,23 @@ pub(crate) struct ReceiveBatch {
     headers: Box<[mmsghdr]>,
     received: [Option<Received>; BATCH],
     count: usize,
-    overruns: u32,
+    overruns: Overruns,
+}
+
+/// Datagrams that a socket had no room for.
+#[derive(Clone, Copy, Debug, Default)]
+struct Overruns {
+    total: u64,
+    /// The kernel's count, which begins anew behind 32 bits.
+    told: u32,
+}
+
+impl Overruns {
+    /// Takes what the kernel has counted by now.
+    fn tell(&mut self, count: u32) {
+        self.total += u64::from(count.wrapping_sub(self.told));
+        self.told = count;
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -59,7 +75,7 @@ impl ReceiveBatch {
             headers: vec![header; BATCH].into(),
             received: [None; BATCH],
             count: 0,
-            overruns: 0,
+            overruns: Overruns::default(),
         }
     }
 
@@ -86,7 +102,7 @@ impl ReceiveBatch {
         for (index, header) in self.headers[..self.count].iter().enumerate() {
             // SAFETY: the kernel has filled this header just now; `controls` are as they were.
             let told = unsafe { control::read(&header.msg_hdr) };
-            self.overruns = told.overruns.unwrap_or(self.overruns);
+            told.overruns.into_iter().for_each(|count| self.overruns.tell(count));
             self.received[index] = address::read(&self.names[index]).map(|from| Received {
                 from,
                 told,
@@ -112,9 +128,9 @@ impl ReceiveBatch {
     }
 
     /// Datagrams that the socket had dropped, because its receive buffer was full, by the time that
-    /// the latest one received here came in; modulo 2^32, since the socket was bound.
-    pub(crate) fn overruns(&self) -> u32 {
-        self.overruns
+    /// the latest one received here came in, since it was bound.
+    pub(crate) fn overruns(&self) -> u64 {
+        self.overruns.total
     }
 
     /// Points every header to its room.
@@ -212,6 +228,15 @@ mod tests {
     }
 
     #[test]
+    fn overruns_are_counted_beyond_the_32_bits_of_the_kernel() {
+        let mut overruns = Overruns::default();
+        for count in [0, 5, u32::MAX, 3, 3] {
+            overruns.tell(count);
+        }
+        assert_eq!(overruns.total, (1 << 32) + 3);
+    }
+
+    #[test]
     fn what_finds_the_receive_buffer_full_is_counted() {
         let there = bind(Ipv4Addr::LOCALHOST.into(), 0, 1, 0).unwrap();
         let here = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -235,6 +260,6 @@ mod tests {
         // The count comes with a datagram that found room, hence one later.
         assert_eq!(before, 0);
         here.send_to(&[1; 100], to).unwrap();
-        assert_eq!(receive_all(), (1, (SENT - kept) as u32));
+        assert_eq!(receive_all(), (1, (SENT - kept) as u64));
     }
 }

@@ -133,7 +133,7 @@ impl Lines for RelayedLines {
         self.desk.end(number);
     }
 
-    fn overruns(&self) -> u32 {
+    fn overruns(&self) -> u64 {
         self.receiving.overruns()
     }
 }
