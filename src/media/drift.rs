@@ -64,19 +64,28 @@ const TOLD_ERROR: f64 = 20e-6;
 /// A packet costs a comparison, a window at most a walk over 32 points. Nothing is allocated.
 #[derive(Clone, Debug)]
 pub struct DriftEstimator {
-    /// What is known without the points.
+    /// That of the envelope.
+    slope: Slope,
+    /// The window at work; `None` before the first packet.
+    window: Option<Window>,
+    latest: f64,
+    /// Apart from what every packet needs.
+    envelope: Box<Envelope>,
+}
+
+/// The windows that are over.
+#[derive(Clone, Debug)]
+struct Envelope {
+    /// What is known of the clock without the points.
     prior: Slope,
     /// What is known with them.
     slope: Slope,
-    /// Apart from what every packet needs.
-    points: Box<[Point; POINTS]>,
+    points: [Point; POINTS],
     len: usize,
     /// Where the envelope meets the stream's first arrival.
     floor: f64,
     /// Mean height of the windows above the envelope.
     height: f64,
-    /// The window at work; `None` before the first packet.
-    window: Option<Window>,
     /// The lowest of the windows that make the next point, and how many are in it.
     group: Option<Point>,
     grouped: u32,
@@ -92,7 +101,6 @@ pub struct DriftEstimator {
     reference: f64,
     /// `reference` is final.
     settled: bool,
-    latest: f64,
 }
 
 /// A packet: its arrival and its transit, in seconds.
@@ -128,25 +136,8 @@ impl DriftEstimator {
     /// An estimator that has seen no packet.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            prior: UNKNOWN,
-            slope: UNKNOWN,
-            points: Box::new([Point::default(); POINTS]),
-            len: 0,
-            floor: 0.0,
-            height: 0.0,
-            window: None,
-            group: None,
-            grouped: 0,
-            windows_per_point: 1,
-            off: [Point::default(); STEP_WINDOWS],
-            off_len: 0,
-            off_in_a_row: 0,
-            start: 0.0,
-            reference: 0.0,
-            settled: false,
-            latest: 0.0,
-        }
+        let envelope = Box::new(Envelope::new(UNKNOWN));
+        Self { slope: UNKNOWN, window: None, latest: 0.0, envelope }
     }
 
     /// Takes a packet: when it arrived, since the call's start by our clock, and its time by the
@@ -183,33 +174,59 @@ impl DriftEstimator {
     /// the first window of a stream.
     #[must_use]
     pub fn offset_ns(&self) -> i64 {
-        if self.len == 0 {
+        let Envelope { len, floor, start, reference, .. } = *self.envelope;
+        if len == 0 {
             return 0;
         }
-        let now = self.floor + self.slope.value * (self.latest - self.start);
-        ((self.reference - now) * 1e9) as i64
+        let now = floor + self.slope.value * (self.latest - start);
+        ((reference - now) * 1e9) as i64
     }
 
     /// The next packet is the first of a new timeline: a new stream, or a leap of the timestamps.
     /// The offset is 0 again. The speed of the clock stays as a guess of ± 20 ppm, which gives way to
     /// what the new stream shows.
     pub fn restart(&mut self) {
-        let prior = self.kept(RESTART_ERROR);
-        *self = Self { prior, slope: prior, latest: self.latest, ..Self::new() };
+        *self.envelope = Envelope::new(self.envelope.kept(RESTART_ERROR));
+        self.slope = self.envelope.slope;
+        self.window = None;
     }
 
     #[cold]
     fn open_window(&mut self, first: Point) {
         match self.window {
-            Some(window) => self.take_window(window.lowest),
-            None => self.start = first.at,
+            Some(window) => self.envelope.take_window(window.lowest),
+            None => self.envelope.start = first.at,
         }
+        self.slope = self.envelope.slope;
         self.window = Some(Window {
             end: first.at + WINDOW,
             packets: 1,
             lowest: first,
             level: first.level(self.slope.value),
         });
+    }
+}
+
+impl Envelope {
+    /// One without points, of a clock of which so much is known.
+    const fn new(prior: Slope) -> Self {
+        Self {
+            prior,
+            slope: prior,
+            points: [Point { at: 0.0, transit: 0.0 }; POINTS],
+            len: 0,
+            floor: 0.0,
+            height: 0.0,
+            group: None,
+            grouped: 0,
+            windows_per_point: 1,
+            off: [Point { at: 0.0, transit: 0.0 }; STEP_WINDOWS],
+            off_len: 0,
+            off_in_a_row: 0,
+            start: 0.0,
+            reference: 0.0,
+            settled: false,
+        }
     }
 
     fn take_window(&mut self, lowest: Point) {

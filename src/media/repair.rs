@@ -21,18 +21,24 @@ struct Join {
 /// Payloads → samples of one stream, and samples in the place of payloads that are missing.
 #[derive(Debug)]
 pub(super) struct Repair {
-    format: MediaFormat,
-    rate: SampleRate,
     decoder: Decoder,
     /// Conceals what the codec has no way of its own for.
     concealer: Option<Concealer>,
-    /// Decodes what came late, beside the stream that `decoder` follows.
-    late_decoder: Option<Decoder>,
-    /// `None` before the sender told what its noise is like.
-    noise: Option<Box<ComfortNoise>>,
-    noise_seed: u64,
     /// The beginning of the frame in hand, where it was joined.
     head: Vec<i16>,
+    rest: Box<Rest>,
+}
+
+/// What packets do not need that come in order and one after the other.
+#[derive(Debug)]
+struct Rest {
+    format: MediaFormat,
+    rate: SampleRate,
+    /// Decodes what came late, beside the stream that the other decoder follows.
+    late_decoder: Option<Decoder>,
+    /// `None` before the sender told what its noise is like.
+    noise: Option<ComfortNoise>,
+    noise_seed: u64,
     joins: VecDeque<Join>,
 }
 
@@ -43,16 +49,19 @@ impl Repair {
     /// Where the rate of Opus is out of range.
     pub(super) fn new(format: MediaFormat, rate: SampleRate, seed: u64) -> Self {
         let has_its_own = format == MediaFormat::Opus;
-        Self {
+        let rest = Rest {
             format,
             rate,
-            decoder: decoder(format, rate),
-            concealer: (!has_its_own).then(|| Concealer::new(rate)),
             late_decoder: None,
             noise: None,
             noise_seed: seed,
-            head: Vec::new(),
             joins: VecDeque::new(),
+        };
+        Self {
+            decoder: decoder(format, rate),
+            concealer: (!has_its_own).then(|| Concealer::new(rate)),
+            head: Vec::new(),
+            rest: Box::new(rest),
         }
     }
 
@@ -84,12 +93,13 @@ impl Repair {
         if self.head.is_empty() {
             return;
         }
-        let full = self.joins.len() == JOINS;
-        let mut join = if full { self.joins.pop_front() } else { None }.unwrap_or_default();
+        let joins = &mut self.rest.joins;
+        let full = joins.len() == JOINS;
+        let mut join = if full { joins.pop_front() } else { None }.unwrap_or_default();
         join.position = position;
         join.samples.clear();
         join.samples.extend_from_slice(&self.head);
-        self.joins.push_back(join);
+        joins.push_back(join);
     }
 
     /// Samples of a packet that waits, where they can be told and are any.
@@ -115,13 +125,13 @@ impl Repair {
         position: Position,
         samples: &mut Vec<i16>,
     ) -> Result<(), CodecError> {
-        let (format, rate) = (self.format, self.rate);
-        let decoder = self.late_decoder.get_or_insert_with(|| decoder(format, rate));
+        let Rest { format, rate, late_decoder, joins, .. } = &mut *self.rest;
+        let decoder = late_decoder.get_or_insert_with(|| decoder(*format, *rate));
         // What it decoded before lies somewhere else.
         decoder.reset();
         decoder.decode(payload, samples)?;
         let end = position.plus(samples.len());
-        if let Some(join) = self.joins.iter().find(|join| join.position == end) {
+        if let Some(join) = joins.iter().find(|join| join.position == end) {
             samples.extend_from_slice(&join.samples);
         }
         Ok(())
@@ -129,13 +139,14 @@ impl Repair {
 
     /// What comfort noise is like from now on.
     pub(super) fn set_noise(&mut self, payload: ComfortNoisePayload<'_>) {
-        let noise = || Box::new(ComfortNoise::new(self.noise_seed));
-        self.noise.get_or_insert_with(noise).set(payload.level_dbov, payload.reflection);
+        let Rest { noise, noise_seed, .. } = &mut *self.rest;
+        let noise = noise.get_or_insert_with(|| ComfortNoise::new(*noise_seed));
+        noise.set(payload.level_dbov, payload.reflection);
     }
 
     /// Fills `samples` with comfort noise: silence where the sender told of none.
     pub(super) fn fill_with_noise(&mut self, samples: &mut [i16]) {
-        match &mut self.noise {
+        match &mut self.rest.noise {
             Some(noise) => noise.fill(samples),
             None => samples.fill(0),
         }
@@ -150,7 +161,7 @@ impl Repair {
         if let Some(concealer) = &mut self.concealer {
             concealer.reset();
         }
-        self.joins.clear();
+        self.rest.joins.clear();
     }
 }
 

@@ -10,7 +10,7 @@ pub(super) struct RtpDownlink {
     rate: SampleRate,
     returned: MediaFormat,
     /// Where the returned format has another rate than the call.
-    resampler: Option<(Resampler, Vec<i16>)>,
+    resampler: Option<Box<(Resampler, Vec<i16>)>>,
     encoder: Encoder,
     packetizer: Packetizer,
     silence: SilencePolicy,
@@ -33,7 +33,7 @@ impl RtpDownlink {
     ) -> Self {
         let returned = settings.return_format.of(format, rate);
         let wire_rate = settings.rate_of(returned);
-        let resampler = || (Resampler::new(rate, wire_rate, Quality::Voice), Vec::new());
+        let resampler = || Box::new((Resampler::new(rate, wire_rate, Quality::Voice), Vec::new()));
         let encoder = Encoder::new(returned, wire_rate, &settings.opus.encoder)
             .expect("the settings of Opus are in range");
         Self {
@@ -56,7 +56,7 @@ impl RtpDownlink {
             return false;
         }
         self.holds_a_tail = audible && self.delays;
-        let samples = match &mut self.resampler {
+        let samples = match self.resampler.as_deref_mut() {
             Some((resampler, resampled)) => {
                 resampler.process(samples, resampled);
                 resampled

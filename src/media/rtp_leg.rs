@@ -18,16 +18,22 @@ pub struct RtpLeg {
     peer: Option<SocketAddr>,
     source: SourceCheck,
     uplink: RtpUplink,
-    /// A packet that may be the first of a new stream.
-    held: Vec<u8>,
-    held_since: Instant,
-    /// The packet that confirmed it.
-    second: Vec<u8>,
+    candidate: Option<Box<Candidate>>,
     change: Change,
     format_told: bool,
     mismatch: Option<u8>,
     mismatch_told: bool,
     downlink: RtpDownlink,
+}
+
+/// What may be a new stream.
+#[derive(Debug)]
+struct Candidate {
+    /// Its first packet, and when that came.
+    first: Vec<u8>,
+    since: Instant,
+    /// The packet that confirmed it.
+    second: Vec<u8>,
 }
 
 /// How far the change to a new stream has come.
@@ -64,9 +70,7 @@ impl RtpLeg {
             peer: None,
             source: SourceCheck::default(),
             uplink: RtpUplink::new(format, rate, epoch, settings, u64::from(seed.ssrc.0)),
-            held: Vec::new(),
-            held_since: epoch,
-            second: Vec::new(),
+            candidate: None,
             change: Change::None,
             format_told: false,
             mismatch: None,
@@ -122,13 +126,14 @@ impl RtpLeg {
             }
             Verdict::Hold => {
                 self.drop_held(stats);
-                self.held.extend_from_slice(datagram);
-                self.held_since = now;
+                let (first, second) = (datagram.to_owned(), Vec::new());
+                self.candidate = Some(Box::new(Candidate { first, since: now, second }));
             }
             Verdict::Restart => {
                 stats.stream_restarts += 1;
-                self.second.clear();
-                self.second.extend_from_slice(datagram);
+                if let Some(candidate) = &mut self.candidate {
+                    datagram.clone_into(&mut candidate.second);
+                }
                 self.change = Change::Flush;
                 self.uplink.give_up_holes();
             }
@@ -203,19 +208,19 @@ impl RtpLeg {
     /// Follows the peer to a new stream, which the held packet began.
     fn begin_stream(&mut self, stats: &mut CallStats) {
         self.uplink.restart();
-        let first = std::mem::take(&mut self.held);
-        self.take_datagram(self.held_since, &first, stats);
-        self.held = first;
-        self.held.clear();
+        if let Some(candidate) = self.candidate.take() {
+            self.take_datagram(candidate.since, &candidate.first, stats);
+            self.candidate = Some(candidate);
+        }
         self.change = Change::Second;
     }
 
     /// Takes the packet that confirmed the new stream.
     fn continue_stream(&mut self, now: Instant, stats: &mut CallStats) {
         self.change = Change::None;
-        let second = std::mem::take(&mut self.second);
-        self.take_datagram(now, &second, stats);
-        self.second = second;
+        if let Some(candidate) = self.candidate.take() {
+            self.take_datagram(now, &candidate.second, stats);
+        }
     }
 
     fn take_datagram(&mut self, now: Instant, datagram: &[u8], stats: &mut CallStats) {
@@ -225,8 +230,7 @@ impl RtpLeg {
 
     /// A held packet that was not confirmed belonged to no stream of ours.
     fn drop_held(&mut self, stats: &mut CallStats) {
-        if !self.held.is_empty() {
-            self.held.clear();
+        if self.candidate.take().is_some() {
             stats.rejected.count(Rejected::ForeignSsrc);
         }
     }

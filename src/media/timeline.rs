@@ -24,16 +24,18 @@ pub struct Timeline {
     rate: SampleRate,
     clock: ClockRate,
     epoch: Instant,
-    /// The present mapping first, then those before it: for packets that come late.
-    mappings: [Option<Mapping>; MAPPINGS],
+    present: Option<Mapping>,
+    /// The mappings before the present one, the latest first: for packets that come late. Made with
+    /// the second mapping, apart from what every packet needs.
+    former: Option<Box<[Option<Mapping>; FORMER]>>,
     /// How much too late the present one has packets lie, for what was made up before them was too
     /// long.
     late_by: u64,
     end: Position,
 }
 
-/// Mappings that are remembered.
-const MAPPINGS: usize = 8;
+/// Mappings before the present one that are remembered.
+const FORMER: usize = 7;
 
 /// The position of the first timestamp that it holds for, from which others are counted.
 #[derive(Clone, Copy, Debug)]
@@ -86,7 +88,7 @@ impl Timeline {
     /// A timeline whose zero is `epoch`.
     #[must_use]
     pub fn new(rate: SampleRate, clock: ClockRate, epoch: Instant) -> Self {
-        Self { rate, clock, epoch, mappings: [None; MAPPINGS], late_by: 0, end: Position(0) }
+        Self { rate, clock, epoch, present: None, former: None, late_by: 0, end: Position(0) }
     }
 
     /// Places a packet of `samples` samples, the next in order, that arrived by `now`.
@@ -115,7 +117,7 @@ impl Timeline {
             Some(position) if (self.end.0..=latest).contains(&position.0) => (position, Jump::None),
             _ => {
                 self.late_by = 0;
-                let jump = if self.mappings[0].is_some() { Jump::Anew } else { Jump::None };
+                let jump = if self.present.is_some() { Jump::Anew } else { Jump::None };
                 (Position(self.end.0.max(arrival)), jump)
             }
         };
@@ -171,7 +173,9 @@ impl Timeline {
     #[must_use]
     pub fn place_late(&self, now: Instant, ts: ExtTs) -> Option<Position> {
         let latest = self.latest(self.arrival(now));
-        let known = || self.mappings.iter().flatten();
+        let known = || {
+            self.present.iter().chain(self.former.iter().flat_map(|former| former.iter().flatten()))
+        };
         // What is older than all of them belongs to the oldest.
         let mapping = known()
             .find(|mapping| mapping.ts <= ts)
@@ -195,7 +199,8 @@ impl Timeline {
 
     /// Forgets the mapping: the next packet lies where it arrives, behind all before it.
     pub fn restart(&mut self) {
-        self.mappings = [None; MAPPINGS];
+        self.present = None;
+        self.former = None;
         self.late_by = 0;
     }
 
@@ -210,12 +215,16 @@ impl Timeline {
     }
 
     fn map(&mut self, ts: ExtTs, position: Position) {
-        self.mappings.rotate_right(1);
-        self.mappings[0] = Some(Mapping { ts, position });
+        let before = self.present.replace(Mapping { ts, position });
+        if before.is_some() {
+            let former = self.former.get_or_insert_default();
+            former.rotate_right(1);
+            former[0] = before;
+        }
     }
 
     fn by_timestamp(&self, ts: ExtTs) -> Option<Position> {
-        self.by_mapping(self.mappings[0]?, ts)
+        self.by_mapping(self.present?, ts)
     }
 
     fn by_mapping(&self, mapping: Mapping, ts: ExtTs) -> Option<Position> {

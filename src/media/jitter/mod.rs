@@ -68,10 +68,17 @@ pub struct JitterBuffer {
     next: Option<ExtSeq>,
     history: History,
     store: Store,
+    /// Apart from what a packet in order needs.
+    holes: Box<Holes>,
+    giving_up: bool,
+}
+
+/// What is known of packets that did not come in order.
+#[derive(Debug)]
+struct Holes {
     patience: Patience,
     /// The holes that were given up last: of packets of these holes it is known how late they come.
     given_up: VecDeque<GivenUp>,
-    giving_up: bool,
 }
 
 /// How many holes are remembered that were given up.
@@ -96,8 +103,8 @@ impl JitterBuffer {
     #[must_use]
     pub fn new(capacity: usize, remembered: usize, patience: Patience) -> Self {
         let (history, store) = (History::new(remembered), Store::new(capacity));
-        let given_up = VecDeque::new();
-        Self { next: None, history, store, patience, given_up, giving_up: false }
+        let holes = Box::new(Holes { patience, given_up: VecDeque::new() });
+        Self { next: None, history, store, holes, giving_up: false }
     }
 
     /// Takes a packet that arrived at `now`. The first one sets where the stream begins.
@@ -149,26 +156,27 @@ impl JitterBuffer {
             return Popped::Packet(stored);
         }
         let overtaken = self.store.oldest_arrival().unwrap_or(first.arrived);
-        let deadline = overtaken + self.patience.wait(now);
+        let deadline = overtaken + self.holes.patience.wait(now);
         if now < deadline && !self.store.is_full() && !self.giving_up {
             return Popped::Wait(deadline);
         }
         let packets = first.seq.0 - next.0;
         let hole = Popped::Hole { packets, until: first.ts };
         self.next = Some(first.seq);
-        let counted = self.patience.gave_up(now, packets);
-        if self.given_up.len() == GIVEN_UP {
-            self.given_up.pop_front();
+        let Holes { patience, given_up } = &mut *self.holes;
+        let counted = patience.gave_up(now, packets);
+        if given_up.len() == GIVEN_UP {
+            given_up.pop_front();
         }
-        self.given_up.reserve_exact(GIVEN_UP - self.given_up.len());
-        self.given_up.push_back(GivenUp { first: next, packets, overtaken, counted });
+        given_up.reserve_exact(GIVEN_UP - given_up.len());
+        given_up.push_back(GivenUp { first: next, packets, overtaken, counted });
         hole
     }
 
     /// How long packets wait behind a hole, as of the latest one.
     #[must_use]
     pub fn target_delay(&self) -> Duration {
-        self.patience.latest_wait()
+        self.holes.patience.latest_wait()
     }
 
     /// The packet that is next in order, where it is here already.
@@ -192,7 +200,7 @@ impl JitterBuffer {
         self.giving_up = false;
         self.next = None;
         self.history.clear();
-        self.given_up.clear();
+        self.holes.given_up.clear();
         self.store.clear();
     }
 
@@ -205,17 +213,18 @@ impl JitterBuffer {
     /// A packet fills a hole that others wait behind.
     fn learn_from_overtaken(&mut self, now: Instant, seq: ExtSeq) {
         if let Some(overtaken) = self.store.oldest_arrival_behind(seq) {
-            self.patience.came(now, now.saturating_duration_since(overtaken));
+            self.holes.patience.came(now, now.saturating_duration_since(overtaken));
         }
     }
 
     /// A packet came whose place was given up.
     fn learn_from_late(&mut self, now: Instant, seq: ExtSeq) {
         let is_of = |hole: &&GivenUp| hole.first <= seq && seq.0 - hole.first.0 < hole.packets;
-        if let Some(hole) = self.given_up.iter().find(is_of) {
+        let Holes { patience, given_up } = &mut *self.holes;
+        if let Some(hole) = given_up.iter().find(is_of) {
             let lateness = now.saturating_duration_since(hole.overtaken);
-            self.patience.was_not_lost(hole.counted);
-            self.patience.came(now, lateness);
+            patience.was_not_lost(hole.counted);
+            patience.came(now, lateness);
         }
     }
 
