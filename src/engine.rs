@@ -13,7 +13,7 @@ mod telling;
 use std::collections::VecDeque;
 use std::time::Instant;
 
-pub use io::{Command, Epoch, Input, Output};
+pub use io::{Command, Epoch, Input, Output, Workbench};
 
 use self::media_watch::{MediaWatch, Verdict};
 use self::serving::{EventLog, Serving};
@@ -35,16 +35,12 @@ pub struct Engine {
     leg: Leg,
     serving: Option<Serving>,
     pacer: Option<Pacer>,
-    /// A moment at which a frame is due.
-    ticks: Option<Instant>,
     events: EventLog,
-    digits: DigitFilter,
-    stats: CallStats,
+    /// Apart, because a frame needs only the first few of the counters.
+    stats: Box<CallStats>,
     now: Instant,
     watch: MediaWatch,
     media_seen: bool,
-    frame: Vec<i16>,
-    tx: Vec<u8>,
     state: State,
 }
 
@@ -55,6 +51,9 @@ struct About {
     settings: MediaSettings,
     pipeline: Pipeline,
     waker: Waker,
+    /// A moment at which a frame is due.
+    ticks: Option<Instant>,
+    digits: DigitFilter,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -115,21 +114,20 @@ impl Engine {
         leg: Leg,
     ) -> Self {
         let transport = info.transport;
+        let watch = MediaWatch::new(&settings, epoch.instant);
+        let (waker, digits) = (Waker::default(), DigitFilter::default());
+        let about = About { info, settings, pipeline, waker, ticks: None, digits };
         let mut engine = Self {
-            watch: MediaWatch::new(&settings, epoch.instant),
-            about: Box::new(About { info, settings, pipeline, waker: Waker::default() }),
+            watch,
+            about: Box::new(about),
             leg,
             serving: None,
             pacer: None,
-            ticks: None,
             // Mostly there is one at a time.
             events: EventLog { epoch, queue: VecDeque::with_capacity(1) },
-            digits: DigitFilter::default(),
-            stats: CallStats::default(),
+            stats: Box::default(),
             now: epoch.instant,
             media_seen: false,
-            frame: Vec::new(),
-            tx: Vec::new(),
             state: State::Running,
         };
         engine.tell(EventKind::CallStarted { transport });
@@ -148,7 +146,7 @@ impl Engine {
     /// Once something was played, no frame comes less than a packet time behind the one before it.
     pub fn set_ticks(&mut self, now: Instant, moment: Instant) {
         self.now = self.now.max(now);
-        self.ticks = Some(moment);
+        self.about.ticks = Some(moment);
         let played = self.serving.as_ref().is_some_and(|serving| serving.playout.has_played());
         match &mut self.pacer {
             Some(pacer) if played => pacer.align(moment),
@@ -163,8 +161,8 @@ impl Engine {
     /// Asks for the memory that the next packet needs, right behind the engine itself.
     pub fn prefetch(&self) {
         self.leg.prefetch();
-        prefetch(&self.frame[..]);
-        prefetch(&self.tx[..]);
+        prefetch(&self.stats.packets_received);
+        prefetch(&self.stats.packets_sent);
         if let Some(serving) = &self.serving {
             serving.chain.prefetch();
             serving.playout.prefetch();
@@ -194,7 +192,7 @@ impl Engine {
     /// What was counted so far, and how well audio arrived.
     #[must_use]
     pub fn stats(&self) -> CallStats {
-        CallStats { reception: self.leg.reception(), ..self.stats }
+        CallStats { reception: self.leg.reception(), ..*self.stats }
     }
 
     /// How the call's audio travels.
@@ -263,15 +261,16 @@ impl Engine {
         }
     }
 
-    /// What is to be done next. Call it until it answers [`Output::Wait`] or [`Output::Ended`].
-    pub fn poll_output(&mut self) -> Output<'_> {
+    /// What is to be done next. Call it until it answers [`Output::Wait`] or [`Output::Ended`]. What is
+    /// to be transmitted lies in the `workbench`.
+    pub fn poll_output<'a>(&mut self, workbench: &'a mut Workbench) -> Output<'a> {
         if let Some(event) = self.events.queue.pop_front() {
             return Output::Event(event);
         }
         match self.state {
             State::Running => {
-                if self.tick() {
-                    return Output::Transmit(&self.tx);
+                if self.tick(workbench) {
+                    return Output::Transmit(&workbench.tx);
                 }
                 match self.events.queue.pop_front() {
                     Some(event) => Output::Event(event),
@@ -280,8 +279,8 @@ impl Engine {
             }
             State::Farewell => {
                 self.state = State::Ended;
-                if self.leg.hangup(&mut self.tx) {
-                    return Output::Transmit(&self.tx);
+                if self.leg.hangup(&mut workbench.tx) {
+                    return Output::Transmit(&workbench.tx);
                 }
                 Output::Ended
             }
@@ -295,7 +294,7 @@ impl Engine {
         while let Some(uplink) = self.leg.poll(self.now, &mut self.stats) {
             match uplink {
                 Uplink::Format { format, rate } => {
-                    let About { info, settings, pipeline, waker } = &mut *self.about;
+                    let About { info, settings, pipeline, waker, .. } = &mut *self.about;
                     info.format = Some(format);
                     let setup = Setup { call: info, rate, waker };
                     self.serving = Some(Serving {
@@ -346,7 +345,7 @@ impl Engine {
     }
 
     /// Makes the frame that is due, if one is; true where `tx` holds something to send.
-    fn tick(&mut self) -> bool {
+    fn tick(&mut self, Workbench { frame, tx }: &mut Workbench) -> bool {
         while self.state == State::Running
             && let Some(tick) = self.pacer.as_mut().and_then(|pacer| pacer.tick(self.now))
         {
@@ -354,13 +353,14 @@ impl Engine {
             let count = Ptime::MS_20.samples(rate);
             self.stats.frames_skipped += u64::from(tick.skipped);
             self.leg.skip(count * tick.skipped as usize);
-            // Once the call is served all of it is overwritten; before that it stays silence.
-            self.frame.resize(count, 0);
+            // What another call has left there is gone; before this one is served it stays silence.
+            frame.clear();
+            frame.resize(count, 0);
             let mut origin = Origin::Silence;
             let mut drained = false;
             let now = self.events.position(self.now, rate);
             if let Some(serving) = &mut self.serving {
-                let pulled = serving.playout.pull(&mut self.frame);
+                let pulled = serving.playout.pull(frame);
                 drained = pulled.drained;
                 if pulled.queued_samples > 0 {
                     origin = Origin::Real;
@@ -368,10 +368,10 @@ impl Engine {
             }
             if let Some((chain, mut cx)) = Serving::parts(&mut self.serving, now) {
                 let position = tick.position(rate);
-                let mut frame = AudioFrame { samples: &mut self.frame, rate, position, origin };
+                let mut frame = AudioFrame { samples: frame, rate, position, origin };
                 chain.downlink(&mut frame, &mut cx);
             }
-            let sent = self.leg.send(&self.frame, origin != Origin::Silence, &mut self.tx);
+            let sent = self.leg.send(frame, origin != Origin::Silence, tx);
             self.stats.packets_sent += u64::from(sent);
             if drained {
                 self.tell(EventKind::PlaybackDone);
@@ -387,7 +387,7 @@ impl Engine {
     fn start_pacer(&mut self) {
         if self.pacer.is_none() {
             let mut pacer = Pacer::new(Ptime::MS_20, self.events.epoch.instant, self.now);
-            if let Some(moment) = self.ticks {
+            if let Some(moment) = self.about.ticks {
                 pacer.align(moment);
             }
             self.pacer = Some(pacer);

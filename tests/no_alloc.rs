@@ -25,7 +25,7 @@ use sidetone::call::{EndReason, Transport};
 use sidetone::dsp::codec::Decoder;
 use sidetone::dsp::opus;
 use sidetone::dsp::vad::DetectorKind;
-use sidetone::engine::{Command, Engine, Input, Output};
+use sidetone::engine::{Command, Engine, Input, Output, Workbench};
 use sidetone::event::EventKind;
 use sidetone::media::{MediaSettings, ReturnFormat};
 use sidetone::processor::recorder::{RecorderFactory, RecorderSettings};
@@ -77,6 +77,7 @@ fn with_echo(recorder: Arc<dyn ProcessorFactory>) -> Pipeline {
 /// Drives an engine as a shard does, and keeps nothing but sums.
 struct Drive {
     engine: Engine,
+    workbench: Workbench,
     start: std::time::Instant,
     wake: Option<std::time::Instant>,
     transmitted: u64,
@@ -118,6 +119,7 @@ impl Drive {
         let engine = Engine::rtp(epoch, info, pipeline, settings, SEED);
         let mut drive = Self {
             engine,
+            workbench: Workbench::default(),
             start: epoch.instant,
             wake: None,
             transmitted: 0,
@@ -135,6 +137,7 @@ impl Drive {
         let engine = Engine::audiosocket(epoch, info, pipeline, settings, MAX_FRAME_BYTES);
         Self {
             engine,
+            workbench: Workbench::default(),
             start: epoch.instant,
             wake: Some(epoch.instant),
             transmitted: 0,
@@ -155,7 +158,7 @@ impl Drive {
     fn give(&mut self, at: std::time::Instant, input: Input<'_>) {
         self.engine.handle_input(at, input);
         loop {
-            match self.engine.poll_output() {
+            match self.engine.poll_output(&mut self.workbench) {
                 Output::Transmit(bytes) => {
                     self.transmitted += 1;
                     self.audible += u64::from(self.listener.hears(bytes));

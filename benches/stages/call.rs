@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use sidetone::audio::{MediaFormat, SampleRate};
 use sidetone::call::Transport;
 use sidetone::dsp::opus;
-use sidetone::engine::{Command, Engine, Input, Output};
+use sidetone::engine::{Command, Engine, Input, Output, Workbench};
 use sidetone::media::{MediaSettings, Packetizer};
 use sidetone::processor::{EchoFactory, EchoSettings, Pipeline, ProcessorFactory};
 use sidetone::wire::audiosocket::encode_audio;
@@ -78,6 +78,14 @@ impl Heard {
     }
 }
 
+/// What the calls of a shard share.
+#[derive(Default)]
+pub(crate) struct Shared {
+    /// The datagram that came in last.
+    received: Vec<u8>,
+    workbench: Workbench,
+}
+
 /// An engine and its caller.
 pub(crate) struct Call {
     engine: Engine,
@@ -115,16 +123,17 @@ impl Call {
             Frames::Ulaw(_) => Input::Command(Command::SetPeer(peer())),
             Frames::Slin(_) => Input::Timeout,
         };
-        give(&mut call.engine, &mut call.wake, epoch.instant, first, &mut |_: &[u8]| {});
+        let (workbench, ignored) = (&mut Workbench::default(), &mut |_: &[u8]| {});
+        give(&mut call.engine, workbench, &mut call.wake, epoch.instant, first, ignored);
         call
     }
 
     /// A call that is warm.
     pub(crate) fn warm(said: Frames, pipeline: Pipeline) -> Self {
         let mut call = Self::new(said, pipeline);
-        let (mut received, mut audible) = (Vec::new(), 0);
+        let (mut shared, mut audible) = (Shared::default(), 0);
         for _ in 0..WARM_UP_FRAMES {
-            call.frame_to(&mut received, |sent| {
+            call.frame_to(&mut shared, |sent| {
                 let middle = sent.len() / 2;
                 audible += u32::from(sent[middle..].iter().any(|byte| *byte != sent[middle]));
             });
@@ -136,16 +145,19 @@ impl Call {
         call
     }
 
-    /// One tick out, and one frame in. Datagrams come in `received`, which calls share, as those of
-    /// a shard do.
-    pub(crate) fn frame(&mut self, received: &mut Vec<u8>) {
-        self.frame_to(received, |sent| {
+    /// One tick out, and one frame in, over what calls share.
+    pub(crate) fn frame(&mut self, shared: &mut Shared) {
+        self.frame_to(shared, |sent| {
             black_box(sent);
         });
     }
 
     /// The same, with what is to be done with what is sent.
-    fn frame_to(&mut self, received: &mut Vec<u8>, mut transmit: impl FnMut(&[u8])) {
+    fn frame_to(
+        &mut self,
+        Shared { received, workbench }: &mut Shared,
+        mut transmit: impl FnMut(&[u8]),
+    ) {
         let Self { engine, start, wake, frames, packetizer, said } = self;
         *frames += 1;
         let now = *start + ms(20) * *frames + PHASE;
@@ -155,7 +167,7 @@ impl Call {
             transmit(bytes);
         };
         while let Some(at) = wake.filter(|at| *at <= now) {
-            give(engine, wake, at, Input::Timeout, &mut transmit);
+            give(engine, workbench, wake, at, Input::Timeout, &mut transmit);
         }
         let input = match said {
             Frames::Ulaw(payloads) => {
@@ -168,7 +180,7 @@ impl Call {
             }
             Frames::Slin(stream) => Input::Stream(&stream[*frames as usize % stream.len()]),
         };
-        give(engine, wake, now, input, &mut transmit);
+        give(engine, workbench, wake, now, input, &mut transmit);
         assert_eq!(sent, 1, "a frame leaves in each 20 ms");
     }
 }
@@ -176,6 +188,7 @@ impl Call {
 /// Hands an engine one input and does what it wants.
 fn give(
     engine: &mut Engine,
+    workbench: &mut Workbench,
     wake: &mut Option<Instant>,
     at: Instant,
     input: Input<'_>,
@@ -183,7 +196,7 @@ fn give(
 ) {
     engine.handle_input(at, input);
     loop {
-        match engine.poll_output() {
+        match engine.poll_output(workbench) {
             Output::Transmit(bytes) => transmit(bytes),
             Output::Event(_) => {}
             Output::Wait(next) => {

@@ -1,4 +1,4 @@
-use crate::call::{Call, Frames, Heard};
+use crate::call::{Call, Frames, Heard, Shared};
 use crate::demultiplex::shuffled;
 use crate::stages::Stages;
 
@@ -11,8 +11,8 @@ pub(crate) fn warm(stages: &mut Stages) {
         for (case, frames) in [("ulaw", Frames::ulaw()), ("audiosocket", Frames::slin())] {
             stages.case("engine", &format!("tick_{case}{suffix}"), || {
                 let mut call = Call::warm(frames.clone(), heard.pipeline());
-                let mut received = Vec::new();
-                move || call.frame(&mut received)
+                let mut shared = Shared::default();
+                move || call.frame(&mut shared)
             });
         }
     }
@@ -34,9 +34,9 @@ pub(crate) fn cold(stages: &mut Stages) {
             let call = |_| Call::warm(frames.clone(), pipeline.clone());
             let mut calls: Vec<Call> = (0..count).map(call).collect();
             let order = shuffled(count);
-            let (mut received, mut next) = (Vec::new(), 0);
+            let (mut shared, mut next) = (Shared::default(), 0);
             move || {
-                calls[order[next]].frame(&mut received);
+                calls[order[next]].frame(&mut shared);
                 next = if next + 1 == order.len() { 0 } else { next + 1 };
             }
         });

@@ -55,6 +55,16 @@ pub enum Output<'a> {
     Ended,
 }
 
+/// Buffers in which frames are made. The calls of a thread take turns with one, so that it is in the
+/// nearest caches when a call comes whose own memory is not; nothing in it outlasts a turn.
+#[derive(Debug, Default)]
+pub struct Workbench {
+    /// The frame that is sent next.
+    pub(super) frame: Vec<i16>,
+    /// The same as it travels.
+    pub(super) tx: Vec<u8>,
+}
+
 /// When a call began, on both clocks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Epoch {

@@ -13,7 +13,7 @@ impl Engine {
 
     /// Tells a digit, where no other source has told of the same press.
     pub(super) fn take_digit(&mut self, digit: Digit) {
-        if !self.digits.is_new(self.now, digit) {
+        if !self.about.digits.is_new(self.now, digit) {
             self.stats.digits_repeated += 1;
             return;
         }

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use sidetone::audio::{MediaFormat, SampleRate};
 use sidetone::call::{CallId, CallInfo, Caller, EndReason, Transport};
-use sidetone::engine::{Command, Engine, Epoch, Input, Output};
+use sidetone::engine::{Command, Engine, Epoch, Input, Output, Workbench};
 use sidetone::event::{Event, EventKind};
 use sidetone::media::{CallStats, MediaSettings, PacketizerSeed};
 use sidetone::processor::{Pipeline, ProcessorFactory, Registry};
@@ -93,6 +93,7 @@ pub(crate) enum Done {
 /// An engine in virtual time.
 pub(crate) struct Rig {
     pub(crate) engine: Engine,
+    workbench: Workbench,
     seen: Arc<Mutex<Seen>>,
     epoch: Epoch,
     now: Duration,
@@ -199,6 +200,7 @@ impl Rig {
         let engine = make(epoch, pipeline(processors));
         let mut rig = Self {
             engine,
+            workbench: Workbench::default(),
             seen,
             epoch,
             now: Duration::ZERO,
@@ -256,7 +258,7 @@ impl Rig {
         self.engine.handle_input(self.epoch.instant + at, input);
         let drained_at = self.now;
         loop {
-            match self.engine.poll_output() {
+            match self.engine.poll_output(&mut self.workbench) {
                 Output::Transmit(bytes) => {
                     if self.keeps_sent {
                         self.done.push((drained_at, Done::Sent(bytes.to_vec())));

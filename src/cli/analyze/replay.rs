@@ -9,7 +9,7 @@ use super::streams::Stream;
 use super::transit::{Arrival, Transits};
 use crate::audio::{MediaFormat, Ptime};
 use crate::call::{CallId, CallInfo, EndReason, Transport};
-use crate::engine::{Command, Engine, Epoch, Input, Output};
+use crate::engine::{Command, Engine, Epoch, Input, Output, Workbench};
 use crate::media::{MediaSettings, PacketizerSeed, SilencePolicy};
 use crate::processor::Pipeline;
 use crate::wire::{RtpPacket, RtpTs, Seq, Ssrc};
@@ -45,6 +45,7 @@ pub(super) fn settings() -> MediaSettings {
 /// One stream under way through an engine, in the capture's own time.
 pub(super) struct Replay<'a> {
     engine: Engine,
+    workbench: Workbench,
     formats: &'a Formats,
     format: MediaFormat,
     from: SocketAddr,
@@ -93,6 +94,7 @@ impl<'a> Replay<'a> {
         let seed = PacketizerSeed { ssrc: Ssrc(0), seq: Seq(0), timestamp: RtpTs(0) };
         let mut replay = Self {
             engine: Engine::rtp(epoch, info, pipeline, settings(), seed),
+            workbench: Workbench::default(),
             formats,
             format,
             from: stream.key.from,
@@ -175,7 +177,7 @@ impl<'a> Replay<'a> {
         let lost = self.engine.counters().packets_lost;
         self.engine.handle_input(self.epoch + self.now, input);
         loop {
-            match self.engine.poll_output() {
+            match self.engine.poll_output(&mut self.workbench) {
                 Output::Transmit(_) | Output::Event(_) => {}
                 Output::Wait(wake) => {
                     self.wake = wake.map(|at| at.saturating_duration_since(self.epoch));

@@ -2,22 +2,23 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use mio::{Registry, Token};
 use slab::Slab;
 use tracing::{error, info, warn};
 
+use super::census::Census;
 use super::lookahead::{LEAD, look_ahead};
 use super::phases::{Phases, STEP};
 use super::stream::{Stream, Taken};
 use super::telling::tell;
 use super::{ShardCommand, ShardCommands, ShardParts};
 use crate::call::{CallId, EndReason};
-use crate::engine::{Command, Engine, Input, Output};
+use crate::engine::{Command, Engine, Input, Output, Workbench};
 use crate::event::{Event, EventKind};
-use crate::media::Rejected;
+use crate::media::{CallStats, Rejected};
 use crate::runtime::demultiplexer::Demultiplexer;
 use crate::runtime::directory::EventSink;
 use crate::runtime::lateness::Lateness;
@@ -40,42 +41,69 @@ const FEWEST_CALLS: usize = 20;
 pub(super) struct Calls {
     pub(super) parts: ShardParts,
     pub(super) registry: Registry,
-    pub(super) commands: Weak<ShardCommands>,
+    /// The way to the processors of a call, from any thread.
+    pub(super) ring: Arc<dyn Fn(CallId) + Send + Sync>,
     pub(super) slots: Slab<Slot>,
+    /// Of each slot.
+    turns: Vec<Turn>,
     pub(super) by_id: HashMap<CallId, usize>,
     pub(super) peers: Demultiplexer,
     pub(super) serial: u64,
     pub(super) stopping: bool,
     pub(super) phases: Phases,
     timers: Timers,
+    workbench: Workbench,
     sending: SendBatch<Key>,
     stream_buffer: Box<[u8]>,
     /// Slots of a batch's datagrams.
     found: Vec<Option<usize>>,
     /// Streams that may hold input.
     readable: Vec<Readable>,
+    due: Vec<Due>,
     unsent: Vec<Key>,
     pub(super) totals: Totals,
+    census: Census,
     /// What of its lateness was looked at.
     seen: Lateness,
 }
 
-/// One call.
+/// One call: what every packet needs, in as few cache lines as that takes.
+#[repr(align(64))]
 pub(super) struct Slot {
     pub(super) key: Key,
-    pub(super) began: Instant,
     pub(super) engine: Engine,
-    pub(super) phase: usize,
     /// The phase is the one that suits the audio that comes.
     pub(super) settled: bool,
-    /// When the engine wants to be driven, where nothing comes before.
-    pub(super) wake: Option<Instant>,
-    /// The earliest of its timers.
-    pub(super) scheduled: Option<Instant>,
-    pub(super) events: Option<EventSink>,
     pub(super) peer: Option<SocketAddr>,
-    pub(super) stream: Option<Stream>,
+    pub(super) stream: Option<Box<Stream>>,
+    pub(super) rest: Box<Rest>,
+}
+
+/// When a call is to be driven. Apart from the call, so that a timer costs no look at one that was
+/// driven meanwhile, and small: all of them stay in the caches.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Turn {
+    /// Whose it is, as [`Key`] has it.
+    serial: u64,
+    /// When the engine wants to be driven, where nothing comes before.
+    wake: Option<Instant>,
+    /// The earliest of its timers.
+    scheduled: Option<Instant>,
+}
+
+/// What a call has that packets do not need.
+pub(super) struct Rest {
+    pub(super) began: Instant,
+    pub(super) phase: usize,
+    pub(super) events: Option<EventSink>,
     pub(super) _recording_events: Option<Registration>,
+}
+
+/// A timer that is due.
+#[derive(Clone, Copy, Debug)]
+struct Due {
+    at: Instant,
+    to_drive: Option<usize>,
 }
 
 /// A stream that may hold input.
@@ -86,13 +114,16 @@ struct Readable {
     closing: bool,
 }
 
-impl Slot {
-    /// Sees to a timer for the next wake-up, where none comes before.
-    fn schedule(&mut self, timers: &mut Timers) {
+impl Turn {
+    /// That of nobody.
+    const NONE: Self = Self { serial: 0, wake: None, scheduled: None };
+
+    /// Sees to a timer of its call for the next wake-up, where none comes before.
+    fn schedule(&mut self, timers: &mut Timers, slot: usize) {
         if let Some(at) = self.wake
             && self.scheduled.is_none_or(|scheduled| at < scheduled)
         {
-            self.scheduled = Some(timers.schedule(at, self.key));
+            self.scheduled = Some(timers.schedule(at, Key { slot, serial: self.serial }));
         }
     }
 }
@@ -104,23 +135,33 @@ impl Calls {
         commands: Weak<ShardCommands>,
     ) -> Self {
         let origin = parts.clock.now();
+        let ring = move |call| {
+            // Where nobody commands the shard any more, it ends its calls.
+            if let Some(commands) = commands.upgrade() {
+                commands.send(ShardCommand::Call(call, Command::Wake));
+            }
+        };
         Self {
             parts,
             registry,
-            commands,
+            ring: Arc::new(ring),
             slots: Slab::new(),
+            turns: Vec::new(),
             by_id: HashMap::new(),
             peers: Demultiplexer::new(),
             serial: 0,
             stopping: false,
             phases: Phases::new(origin),
             timers: Timers::new(origin, STEP),
+            workbench: Workbench::default(),
             sending: SendBatch::new(),
             stream_buffer: vec![0; STREAM_READ_BYTES].into(),
             found: Vec::new(),
             readable: Vec::new(),
+            due: Vec::new(),
             unsent: Vec::new(),
             totals: Totals::default(),
+            census: Census::default(),
             seen: Lateness::default(),
         }
     }
@@ -172,7 +213,7 @@ impl Calls {
     /// Hands the datagrams of a batch to their calls.
     pub(super) fn handle_datagrams(&mut self, batch: &ReceiveBatch) {
         let now = self.parts.clock.now();
-        self.totals.overruns = batch.overruns().into();
+        self.totals.overruns = batch.overruns();
         let mut found = std::mem::take(&mut self.found);
         self.peers.find_all(batch.senders(), &mut found);
         let mut datagrams = batch.iter();
@@ -215,8 +256,8 @@ impl Calls {
         let Some(slot) = self.slots.get_mut(index).filter(|slot| !slot.settled) else { return };
         if slot.engine.counters().packets_received > 0 {
             slot.settled = true;
-            slot.phase = self.phases.move_behind(now, slot.phase);
-            slot.engine.set_ticks(now, self.phases.moment(slot.phase));
+            slot.rest.phase = self.phases.move_behind(now, slot.rest.phase);
+            slot.engine.set_ticks(now, self.phases.moment(slot.rest.phase));
             self.drive(now, index, Input::Timeout);
         }
     }
@@ -273,30 +314,51 @@ impl Calls {
 
     /// Drives the calls whose time has come, and sends all that waits.
     pub(super) fn run_timers(&mut self) {
-        let clock = self.parts.clock;
-        let now = clock.now();
-        // Ticks of the same moment are sent together.
-        let (mut moment, mut ticks) = (now, 0);
-        while let Some((at, key)) = self.timers.pop_due(now) {
-            if at != moment {
-                self.sent(moment, std::mem::take(&mut ticks));
-                moment = at;
+        let now = self.parts.clock.now();
+        let mut due = std::mem::take(&mut self.due);
+        while self.take_due(now, &mut due) {
+            // Ticks of the same moment are sent together.
+            let (mut moment, mut ticks) = (now, 0);
+            for step in 0..due.len() + LEAD {
+                look_ahead(&self.slots, step, |turn| due.get(turn)?.to_drive);
+                let Some(Due { at, to_drive }) = step.checked_sub(LEAD).map(|turn| due[turn])
+                else {
+                    continue;
+                };
+                if at != moment {
+                    self.sent(moment, std::mem::take(&mut ticks));
+                    moment = at;
+                }
+                ticks += 1;
+                if let Some(slot) = to_drive {
+                    self.drive(now, slot, Input::Timeout);
+                }
             }
-            let Some(slot) = self.slots.get_mut(key.slot).filter(|slot| slot.key == key) else {
-                continue;
-            };
-            if slot.scheduled == Some(at) {
-                slot.scheduled = None;
-            }
-            ticks += 1;
-            // Mostly its tick was due when its audio came, and that has driven it.
-            if slot.wake.is_some_and(|wake| wake <= now) {
-                self.drive(now, key.slot, Input::Timeout);
-            } else {
-                slot.schedule(&mut self.timers);
-            }
+            self.sent(moment, ticks);
         }
-        self.sent(moment, ticks);
+        self.due = due;
+        self.flush();
+    }
+
+    /// Takes the timers that are due at `now`; false where there are none.
+    fn take_due(&mut self, now: Instant, due: &mut Vec<Due>) -> bool {
+        due.clear();
+        while let Some((at, key)) = self.timers.pop_due(now) {
+            let turn = &mut self.turns[key.slot];
+            if turn.serial != key.serial {
+                continue;
+            }
+            if turn.scheduled == Some(at) {
+                turn.scheduled = None;
+            }
+            // Where the tick was due when audio came, that has driven the call.
+            let is_due = turn.wake.is_some_and(|wake| wake <= now);
+            if !is_due {
+                turn.schedule(&mut self.timers, key.slot);
+            }
+            due.push(Due { at, to_drive: is_due.then_some(key.slot) });
+        }
+        !due.is_empty()
     }
 
     /// Sends all datagrams that wait, after `ticks` that were due at `moment`.
@@ -318,14 +380,28 @@ impl Calls {
         }
     }
 
-    /// Tells the rest of the process how the calls are doing.
-    pub(super) fn publish(&mut self) {
+    /// Begins to find out how the calls are doing.
+    pub(super) fn take_census(&mut self) {
         self.watch_lateness();
-        let mut totals = self.totals;
-        for (_, slot) in &self.slots {
-            totals.running[slot.engine.transport().index()] += 1;
-            totals.media += slot.engine.counters();
+        self.census.begin(&self.totals.media);
+    }
+
+    /// Asks the next few of the calls how they are doing, and tells the rest of the process when all
+    /// were asked; true where some are left.
+    pub(super) fn go_on_with_census(&mut self) -> bool {
+        if let Some(media) = self.census.ask_some(&self.slots, |slot| slot.engine.counters()) {
+            self.publish(media);
         }
+        self.census.is_under_way()
+    }
+
+    /// Tells the last of it, once there is no call any more.
+    pub(super) fn publish_the_end(&self) {
+        self.publish(self.totals.media);
+    }
+
+    fn publish(&self, media: CallStats) {
+        let totals = Totals { media, ..self.totals };
         self.parts.metrics.shard(self.parts.index).publish(totals);
     }
 
@@ -348,14 +424,14 @@ impl Calls {
 
     /// Hands a call one input, does what it answers, and sees to its next wake-up.
     pub(super) fn drive(&mut self, now: Instant, index: usize, input: Input<'_>) {
-        let Self { parts, slots, sending, unsent, timers, totals, .. } = self;
+        let Self { parts, slots, turns, workbench, sending, unsent, timers, totals, .. } = self;
         let Some(slot) = slots.get_mut(index) else { return };
-        let Slot { key, engine, events, peer, stream, .. } = slot;
+        let Slot { key, engine, peer, stream, rest, .. } = slot;
         let mut dropped = 0;
         let turn = catch_unwind(AssertUnwindSafe(|| {
             engine.handle_input(now, input);
             loop {
-                match engine.poll_output() {
+                match engine.poll_output(workbench) {
                     Output::Transmit(frame) => match (stream.as_mut(), *peer) {
                         (Some(stream), _) => dropped += u32::from(!stream.write(frame)),
                         (None, Some(peer)) => {
@@ -369,7 +445,7 @@ impl Calls {
                         if matches!(event.kind, EventKind::MediaReady { .. }) {
                             totals.ready[engine.transport().index()] += 1;
                         }
-                        tell(engine.info().id, event, events.as_ref());
+                        tell(engine.info().id, event, rest.events.as_ref());
                     }
                     Output::Wait(at) => return Some(at),
                     Output::Ended => return None,
@@ -381,8 +457,9 @@ impl Calls {
                 for _ in 0..dropped {
                     engine.handle_input(now, Input::TransmitFailed);
                 }
-                slot.wake = wake;
-                slot.schedule(timers);
+                let turn = &mut turns[index];
+                turn.wake = wake;
+                turn.schedule(timers, index);
             }
             Ok(None) => self.remove(index),
             Err(_) => self.give_up(now, index),
@@ -396,28 +473,39 @@ impl Calls {
         error!(call.id = %id, "a call's engine panicked; the call is given up");
         self.totals.panicked += 1;
         let event = Event {
-            media_time: now.saturating_duration_since(slot.began),
+            media_time: now.saturating_duration_since(slot.rest.began),
             wall_time: self.parts.clock.wall(),
             kind: EventKind::CallEnded {
                 reason: EndReason::Panicked,
                 stats: Box::new(slot.engine.stats()),
             },
         };
-        tell(id, event, slot.events.as_ref());
+        tell(id, event, slot.rest.events.as_ref());
         self.remove(index);
+    }
+
+    /// Gives a slot to the call with this serial number, which has not been driven yet.
+    pub(super) fn give_turns(&mut self, Key { slot, serial }: Key) {
+        if slot >= self.turns.len() {
+            self.turns.resize(slot + 1, Turn::NONE);
+        }
+        self.turns[slot] = Turn { serial, ..Turn::NONE };
     }
 
     fn remove(&mut self, index: usize) {
         let slot = self.slots.remove(index);
+        self.turns[index] = Turn::NONE;
         let id = slot.engine.info().id;
         let stats = slot.engine.stats();
         self.totals.media += &stats;
+        self.totals.running[slot.engine.transport().index()] -= 1;
+        self.census.leaves(index, &stats);
         if stats.packets_received > 0 {
             self.parts.metrics.observe(&stats.reception);
         }
         self.by_id.remove(&id);
         self.peers.release(index);
-        self.phases.give_back(slot.phase);
+        self.phases.give_back(slot.rest.phase);
         self.parts.directory.remove(id);
         // Processors of a call that panicked may do so again while they are dropped.
         if catch_unwind(AssertUnwindSafe(|| drop(slot))).is_err() {

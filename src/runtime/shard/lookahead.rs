@@ -31,6 +31,7 @@ pub(super) fn look_ahead(
     }
     if let Some(call) = call(1) {
         call.engine.prefetch();
+        call.stream.as_deref().inspect(|stream| prefetch(*stream));
     }
     if let Some(call) = call(2) {
         call.engine.prefetch_behind();

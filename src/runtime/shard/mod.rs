@@ -2,6 +2,7 @@
 //! shared with other shards or locked.
 
 mod calls;
+mod census;
 mod lookahead;
 mod opening;
 mod phases;
@@ -43,6 +44,9 @@ const MAX_BATCHES: usize = 32;
 /// Commands that are carried out before audio has its turn again.
 const MAX_COMMANDS: usize = 64;
 
+/// Calls that are opened before that: what a call needs is allocated, and none of it is in a cache.
+const MAX_OPENS: usize = 8;
+
 /// With so many calls there are ticks in every step of the timers, and each of them takes what has
 /// come: the port need not wake the thread. Watched by epoll it costs the kernel more per datagram,
 /// received and sent.
@@ -72,6 +76,12 @@ pub(super) enum ShardCommand {
     /// End every call and those that are still to come, then the shard. So it does, too, when
     /// nobody is left to command it.
     Stop,
+}
+
+impl ShardCommand {
+    const fn opens_a_call(&self) -> bool {
+        matches!(self, Self::OpenRtp(_) | Self::OpenStream { .. })
+    }
 }
 
 /// The way to a shard.
@@ -144,13 +154,15 @@ fn run(
     let mut port_is_watched = true;
     // The port, a stream or the commands may hold more than was taken.
     let mut more = false;
+    // There is something to be done in each step, whether it is told of or not.
+    let mut step_by_step = false;
     let mut stopping = false;
     loop {
         watch_port(poll.registry(), &calls, &mut port_is_watched)?;
-        let latest = match (more, port_is_watched) {
+        let latest = match (more, step_by_step || !port_is_watched) {
             (true, _) => clock.now(),
-            (false, true) => publish_at,
-            (false, false) => publish_at.min(clock.now() + STEP),
+            (false, false) => publish_at,
+            (false, true) => publish_at.min(clock.now() + STEP),
         };
         let until = calls.next_wake().map_or(latest, |next| next.min(latest));
         wait(&mut poll, &mut events, clock, until)?;
@@ -161,16 +173,24 @@ fn run(
         }
         // Audio that has arrived comes before the frames that are due: after a stall, those shall
         // find it in their queues.
-        more = receive(&mut batch, &mut calls);
+        let left = receive(|| {
+            let full = batch.receive(calls.port())?;
+            calls.handle_datagrams(&batch);
+            Ok(full)
+        });
+        more = left == Left::Something;
+        step_by_step = left == Left::Unknown;
         more |= calls.read_streams();
         more |= take_commands(commands, &mut calls, &mut stopping);
         calls.run_timers();
         let now = clock.now();
         if now >= publish_at || stopping {
             publish_at = now + PUBLISH_EVERY;
-            calls.publish();
+            calls.take_census();
         }
+        step_by_step |= calls.go_on_with_census();
         if stopping && calls.len() == 0 {
+            calls.publish_the_end();
             return Ok(());
         }
     }
@@ -211,22 +231,34 @@ fn wait(poll: &mut Poll, events: &mut Events, clock: Clock, until: Instant) -> i
     }
 }
 
-/// Hands datagrams to their calls, a bounded number at a time; true where there may be more.
-fn receive(batch: &mut ReceiveBatch, calls: &mut Calls) -> bool {
+/// What is left at the port.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Left {
+    Nothing,
+    Something,
+    /// It reports errors: it is to be looked at again, but not at once.
+    Unknown,
+}
+
+/// Hands datagrams to their calls, a bounded number at a time. `take_batch` does so with what is there
+/// and fits a batch, and answers whether that is full.
+fn receive(mut take_batch: impl FnMut() -> io::Result<bool>) -> Left {
+    let mut failed = false;
     for _ in 0..MAX_BATCHES {
-        match batch.receive(calls.port()) {
-            Ok(more) => {
-                calls.handle_datagrams(batch);
-                if !more {
-                    return false;
+        match take_batch() {
+            Ok(true) => {}
+            Ok(false) => return Left::Nothing,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Left::Nothing,
+            // One may be of a datagram sent before (ICMP), which says nothing of those that came.
+            Err(error) => {
+                debug!(%error, "the RTP port reported an error");
+                if std::mem::replace(&mut failed, true) {
+                    return Left::Unknown;
                 }
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
-            // Errors of single datagrams sent before (ICMP) come up here; the socket lives on.
-            Err(error) => debug!(%error, "the RTP port reported an error"),
         }
     }
-    true
+    Left::Something
 }
 
 /// Carries out commands, a bounded number at a time; true where there may be more.
@@ -235,6 +267,7 @@ fn take_commands(
     calls: &mut Calls,
     stopping: &mut bool,
 ) -> bool {
+    let mut opened = 0;
     for _ in 0..MAX_COMMANDS {
         let command = match commands.try_recv() {
             Ok(command) => command,
@@ -243,7 +276,41 @@ fn take_commands(
             Err(TryRecvError::Disconnected) => ShardCommand::Stop,
         };
         *stopping |= matches!(command, ShardCommand::Stop);
+        opened += usize::from(command.opens_a_call());
         calls.handle_command(command);
+        if opened == MAX_OPENS {
+            break;
+        }
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is left, and how often the port was asked, which answers the last over and over.
+    fn left(answers: &[Result<bool, io::ErrorKind>]) -> (Left, usize) {
+        let mut asked = 0;
+        let left = receive(|| {
+            asked += 1;
+            let answer = answers[asked.min(answers.len()) - 1];
+            answer.map_err(io::Error::from)
+        });
+        (left, asked)
+    }
+
+    #[test]
+    fn batches_are_taken_until_one_is_not_full_or_it_is_the_turn_of_others() {
+        assert_eq!(left(&[Ok(true), Ok(false)]), (Left::Nothing, 2));
+        assert_eq!(left(&[Ok(true), Err(io::ErrorKind::WouldBlock)]), (Left::Nothing, 2));
+        assert_eq!(left(&[Ok(true)]), (Left::Something, MAX_BATCHES));
+    }
+
+    #[test]
+    fn a_port_that_goes_on_reporting_errors_is_left_alone_for_a_step() {
+        let refused = Err(io::ErrorKind::ConnectionRefused);
+        assert_eq!(left(&[refused, Ok(true), Ok(false)]), (Left::Nothing, 3));
+        assert_eq!(left(&[refused]), (Left::Unknown, 2));
+    }
 }

@@ -1,5 +1,5 @@
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Weak;
+use std::sync::Arc;
 use std::time::Instant;
 
 use mio::Token;
@@ -7,10 +7,9 @@ use rand::RngExt;
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::debug;
 
-use super::ShardCommand;
-use super::calls::{Calls, Slot};
+use super::calls::{Calls, Rest, Slot};
 use super::stream::Stream;
-use crate::call::{CallId, CallInfo, EndReason, Transport};
+use crate::call::{CallInfo, EndReason, Transport};
 use crate::engine::{Command, Engine, Epoch, Input};
 use crate::media::{PacketizerSeed, Rejected};
 use crate::processor::Waker;
@@ -56,7 +55,7 @@ impl Calls {
         let key = self.insert(now, engine, spec.events, registration);
         let input = match Stream::open(stream, permit, &self.registry, Token(key.slot)) {
             Ok(stream) => {
-                self.slots[key.slot].stream = Some(stream);
+                self.slots[key.slot].stream = Some(Box::new(stream));
                 Input::Timeout
             }
             Err(error) => {
@@ -96,36 +95,22 @@ impl Calls {
         self.serial += 1;
         let phase = self.phases.take();
         engine.set_ticks(now, self.phases.moment(phase));
-        engine.set_waker(self.waker(engine.info().id));
+        engine.set_waker(Waker::new(engine.info().id, Arc::clone(&self.ring)));
         self.totals.started[engine.transport().index()] += 1;
+        self.totals.running[engine.transport().index()] += 1;
         let entry = self.slots.vacant_entry();
         let key = Key { slot: entry.key(), serial: self.serial };
         self.by_id.insert(engine.info().id, key.slot);
         entry.insert(Slot {
             key,
-            began: now,
             engine,
-            phase,
             settled: false,
-            wake: None,
-            scheduled: None,
-            events,
             peer: None,
             stream: None,
-            _recording_events: recording_events,
+            rest: Box::new(Rest { began: now, phase, events, _recording_events: recording_events }),
         });
+        self.give_turns(key);
         key
-    }
-
-    /// A way to this call's processors, from any thread.
-    fn waker(&self, call: CallId) -> Waker {
-        let commands = Weak::clone(&self.commands);
-        Waker::new(move || {
-            // Where nobody commands the shard any more, it ends its calls.
-            if let Some(commands) = commands.upgrade() {
-                commands.send(ShardCommand::Call(call, Command::Wake));
-            }
-        })
     }
 
     /// Makes a new call for an unknown sender, where the settings allow it.
