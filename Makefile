@@ -18,13 +18,14 @@ demo: setup
 	$(CARGO) run --release --locked -- demo
 
 # One test binary after another, a few tests at a time: those against a real Asterisk run in real time. Where there is
-# no Asterisk or no recogniser they are skipped, which the last lines say; with CI=true that is a failure.
+# no Asterisk, no recogniser or no Pipecat they are skipped, which the last lines say; with CI=true that is a failure.
 test: setup
-	@tests/asterisk.sh; asterisk=$$?; tests/recogniser.sh; recogniser=$$?; \
-	if [ $$((asterisk + recogniser)) -ne 0 ] && [ "$$CI" = true ]; then exit 1; fi; \
+	@tests/asterisk.sh; asterisk=$$?; tests/recogniser.sh; recogniser=$$?; tests/pipecat.sh; pipecat=$$?; \
+	if [ $$((asterisk + recogniser + pipecat)) -ne 0 ] && [ "$$CI" = true ]; then exit 1; fi; \
 	$(CARGO) test --locked --no-fail-fast -- --test-threads=4; status=$$?; \
 	if [ $$asterisk -ne 0 ]; then echo "*** the tests against a real Asterisk were SKIPPED: there is none, see above"; fi; \
 	if [ $$recogniser -ne 0 ]; then echo "*** the tests with a real recogniser were SKIPPED: there is none, see above"; fi; \
+	if [ $$pipecat -ne 0 ]; then echo "*** the tests with a Pipecat bot were SKIPPED: there is none, see above"; fi; \
 	exit $$status
 
 lint: setup

@@ -6,6 +6,8 @@
 mod arrivals;
 #[path = "../common/asterisk.rs"]
 mod asterisk;
+#[path = "../common/bots.rs"]
+mod bots;
 #[path = "../common/emulator.rs"]
 mod emulator;
 #[path = "../common/impairment.rs"]
@@ -17,7 +19,10 @@ mod server;
 #[path = "../common/steady.rs"]
 mod steady;
 mod support;
+#[path = "../common/telephone.rs"]
+mod telephone;
 
+mod bot;
 mod control;
 mod dialplan;
 mod dtmf;
@@ -34,3 +39,4 @@ mod relay;
 mod requests;
 mod sip;
 mod stt;
+mod telephones;
