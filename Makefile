@@ -1,6 +1,6 @@
 # The two commands that a newcomer needs: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench-dsp bench-jitter bench-vad bench-stages bench-load setup
+.PHONY: help demo test lint bench-dsp bench-jitter bench-vad bench-stages bench-load bench-bargein setup
 
 CARGO ?= cargo
 
@@ -13,6 +13,7 @@ help:
 	@echo "make bench-vad   how well detectors tell speech in noise, and what they cost, ours and others'; the same"
 	@echo "make bench-stages what each stage of the media path costs by itself, one call's and a thousand's engines"
 	@echo "make bench-load  what the server carries, thousands of calls beside a bare loop, and a soak; fails as bench-dsp does"
+	@echo "make bench-bargein how soon the bot falls silent when the caller speaks, through a real Asterisk; the same"
 
 demo: setup
 	$(CARGO) run --release --locked -- demo
@@ -54,6 +55,11 @@ bench-stages: setup
 # On two cores; ten minutes, and ten more for the soak. Rewrites the figures of docs/performance.md.
 bench-load: setup
 	$(CARGO) bench --locked --bench load
+
+# Five minutes. Rewrites the figures of docs/bargein.md.
+bench-bargein: setup
+	@tests/asterisk.sh
+	$(CARGO) bench --locked --bench bargein
 
 # A C compiler: Rust links with it, and the TLS library has parts in C and assembler. libopus: the Opus codec.
 setup:
