@@ -3,8 +3,6 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use sidetone::processor::vad::VadSettings;
-
 use crate::common::bars::{Bars, Figure};
 use crate::common::document;
 use crate::trial::{Leg, Outcome, Trial};
@@ -13,8 +11,11 @@ use crate::trial::{Leg, Outcome, Trial};
 const BEYOND: Duration = Duration::from_millis(60);
 
 /// What was measured.
-#[derive(Default)]
-pub(crate) struct Figures(Vec<Trial>);
+pub(crate) struct Figures {
+    trials: Vec<Trial>,
+    /// What the detector wants.
+    least_speech: Duration,
+}
 
 /// How soon the bot was silent over one transport, in milliseconds.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -25,18 +26,18 @@ pub(crate) struct Summary {
     pub(crate) most: f64,
 }
 
-/// How long somebody must speak, while the bot does, before the detector tells it.
-fn min_speech() -> Duration {
-    VadSettings::default().playing_min_speech
-}
-
 impl Figures {
+    /// Of a detector that wants so much speech before it tells it.
+    pub(crate) const fn new(least_speech: Duration) -> Self {
+        Self { trials: Vec::new(), least_speech }
+    }
+
     pub(crate) fn add(&mut self, trial: Trial) {
-        self.0.push(trial);
+        self.trials.push(trial);
     }
 
     fn of(&self, leg: Leg) -> impl Iterator<Item = &Trial> {
-        self.0.iter().filter(move |trial| trial.leg == leg)
+        self.trials.iter().filter(move |trial| trial.leg == leg)
     }
 
     /// One in which the bot did not stop lasts for ever. None where there are no trials, or one of
@@ -60,7 +61,7 @@ impl Figures {
 
     /// The promises.
     pub(crate) fn bars(&self) -> Bars {
-        let limit = (min_speech() + BEYOND).as_secs_f64() * 1e3;
+        let limit = (self.least_speech + BEYOND).as_secs_f64() * 1e3;
         let mut bars = Bars::default();
         for leg in Leg::ALL {
             let count = self.of(leg).count();
@@ -73,12 +74,12 @@ impl Figures {
 
     /// What the document says.
     pub(crate) fn text(&self, machine: &str, bars: &Bars) -> String {
-        let repeats: u32 = self.0.iter().map(|trial| trial.repeats).sum();
+        let repeats: u32 = self.trials.iter().map(|trial| trial.repeats).sum();
         let mut text = format!(
             "\nMeasured by `make bench-bargein` on {machine}. The detector wants {} ms of speech; \
              {repeats} trials were repeated because the caller was late himself.\n\n\
              | transport | trials | least | p50 | p95 | most |\n|---|--:|--:|--:|--:|--:|\n",
-            min_speech().as_millis()
+            self.least_speech.as_millis()
         );
         for leg in Leg::ALL {
             let Some(Summary { least, p50, p95, most }) = self.summary(leg) else { continue };

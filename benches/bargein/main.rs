@@ -27,8 +27,10 @@ mod unheard;
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
+use sidetone::processor::vad::VadSettings;
 
 use crate::asterisk::{ARI_PASSWORD, ARI_USER, Asterisk, Options};
 use crate::bot::ToneBot;
@@ -44,12 +46,44 @@ struct Arguments {
     /// Calls over each transport; with another number than that, no document is written
     #[arg(long, value_name = "COUNT", default_value_t = TRIALS, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     trials: u32,
+    /// What tells speech, as `vad.detector` has it; writes no document
+    #[arg(long, value_name = "NAME")]
+    detector: Option<String>,
+    /// The least speech that it tells while the bot speaks; writes no document
+    #[arg(long, value_name = "MS")]
+    least_ms: Option<u64>,
     /// What cargo tells every bench.
     #[arg(long, hide = true)]
     bench: bool,
 }
 
 const TRIALS: u32 = 50;
+
+impl Arguments {
+    /// Whether the figures are those that the document has.
+    fn is_whole(&self) -> bool {
+        self.trials == TRIALS && self.detector.is_none() && self.least_ms.is_none()
+    }
+
+    /// How long somebody must speak, while the bot does, before the detector tells it.
+    fn least_speech(&self) -> Duration {
+        let default = VadSettings::default().playing_min_speech;
+        self.least_ms.map_or(default, Duration::from_millis)
+    }
+
+    /// The detector is the one that the server has by itself, with its own settings, unless told
+    /// otherwise.
+    fn configuration(&self, url: &str) -> String {
+        let detector = self.detector.iter().map(|name| format!("detector = {name:?}\n"));
+        let least = self.least_ms.iter().map(|ms| format!("playing_min_speech_ms = {ms}\n"));
+        let vad: String = detector.chain(least).collect();
+        format!(
+            "[vad]\n{vad}\
+             [bot.tone]\ndialect = \"twilio\"\nurl = {url:?}\nbarge_in = \"auto_clear\"\n\
+             [pipelines.robot]\nprocessors = [\"vad\", \"bot\"]\n"
+        )
+    }
+}
 
 fn main() -> ExitCode {
     if !std::env::args().any(|argument| argument == "--bench") {
@@ -69,9 +103,9 @@ fn main() -> ExitCode {
     let bot = ToneBot::start();
     let url = asterisk.ari_url();
     let block = Block { name: "pbx", url: &url, user: ARI_USER, password: ARI_PASSWORD, more: "" };
-    let sidetone = Sidetone::start(&[block], &configuration(&bot.url));
+    let sidetone = Sidetone::start(&[block], &arguments.configuration(&bot.url));
     sidetone.wait_connected(&["pbx"]);
-    let mut figures = Figures::default();
+    let mut figures = Figures::new(arguments.least_speech());
     for leg in Leg::ALL {
         for number in 0..arguments.trials {
             let trial = Trial::run(&asterisk, leg, number, arguments.trials);
@@ -83,7 +117,7 @@ fn main() -> ExitCode {
     println!("\n{bars}");
     let (held, all) = bars.count();
     println!("{held} of {all} bars hold");
-    if arguments.trials == TRIALS {
+    if arguments.is_whole() {
         let version = installation.version().unwrap_or_default();
         let machine = format!("{}, {}, {version}", machine::processor(), machine::kernel());
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/bargein.md");
@@ -91,12 +125,4 @@ fn main() -> ExitCode {
         println!("docs/bargein.md has these figures");
     }
     if bars.all_hold() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-/// The detector is the one that the server has by itself, with its own settings.
-fn configuration(url: &str) -> String {
-    format!(
-        "[bot.tone]\ndialect = \"twilio\"\nurl = {url:?}\nbarge_in = \"auto_clear\"\n\
-         [pipelines.robot]\nprocessors = [\"vad\", \"bot\"]\n"
-    )
 }

@@ -77,12 +77,12 @@ fn phrases_begin_with_an_audible_sample() {
     let phrases = speech::phrases();
     assert_eq!(phrases.len(), 3);
     for phrase in phrases {
-        assert!(phrase[0].unsigned_abs() >= speech::AUDIBLE && phrase.len() > 8000);
+        assert!(phrase[0].unsigned_abs() >= speech::AUDIBLE && phrase.len() > 2400);
     }
 }
 
 fn bars_have_the_95th_percentile() {
-    let mut figures = Figures::default();
+    let mut figures = Figures::new(ms(180));
     let mut add = |number, outcome| {
         figures.add(Trial { leg: Leg::Rtp, number, phase: 0, outcome, repeats: 0 });
     };

@@ -5,13 +5,15 @@ use std::time::Duration;
 use crate::common::bars::{Bars, Figure};
 use crate::common::machine::median;
 use crate::load::{
-    AUDIOSOCKET, Load, RECORDING, RTP_200, RTP_1000, RTP_2000, SOAK_GROWTH, STEADY, TIMES_FEW_CALLS,
+    AUDIOSOCKET, Load, RECORDING, ROBOT, RTP_200, RTP_1000, RTP_2000, SOAK_GROWTH, STEADY,
+    TIMES_FEW_CALLS,
 };
 use crate::run::Run;
 use crate::soak::Soak;
 
 /// The order in which loads are told of.
-const LOADS: [&Load; 6] = [&RTP_200, &RTP_1000, &RTP_2000, &RECORDING, &AUDIOSOCKET, &STEADY];
+const LOADS: [&Load; 7] =
+    [&RTP_200, &RTP_1000, &RTP_2000, &RECORDING, &AUDIOSOCKET, &STEADY, &ROBOT];
 
 /// What was measured.
 #[derive(Default)]
@@ -125,6 +127,10 @@ impl Figures {
         if let Some(limit) = load.limits.kib_per_call {
             let figure = all(self.of(load).map(Run::kib_per_call)).map(Figure::Kibibytes);
             add("memory per call", figure, Figure::Kibibytes(limit));
+        }
+        if let Some(limit) = load.limits.share_per_call {
+            let figure = all(self.of(load).map(Run::share_per_call)).map(Figure::Share);
+            add("processor time per call, of a core", figure, Figure::Share(limit));
         }
     }
 

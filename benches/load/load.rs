@@ -27,6 +27,8 @@ pub(crate) struct Limits {
     pub(crate) tick_lateness_p99_ms: Option<f64>,
     /// Resident memory above that of the idle process.
     pub(crate) kib_per_call: Option<f64>,
+    /// Of a core.
+    pub(crate) share_per_call: Option<f64>,
 }
 
 const UNLIMITED: Limits = Limits {
@@ -34,6 +36,7 @@ const UNLIMITED: Limits = Limits {
     round_trip_p99_ms: None,
     tick_lateness_p99_ms: None,
     kib_per_call: None,
+    share_per_call: None,
 };
 
 pub(crate) const RTP_200: Load = Load {
@@ -52,6 +55,7 @@ pub(crate) const RTP_1000: Load = Load {
         round_trip_p99_ms: Some(25.0),
         tick_lateness_p99_ms: Some(2.0),
         kib_per_call: Some(32.0),
+        share_per_call: None,
     },
     ..RTP_200
 };
@@ -77,6 +81,17 @@ pub(crate) const AUDIOSOCKET: Load = Load {
     calls: 1_000,
     pipeline: "echo",
     limits: Limits { times_bare: Some(1.4), kib_per_call: Some(48.0), ..UNLIMITED },
+};
+
+/// The pipeline with a detector, and a bot that says what it hears.
+pub(crate) const ROBOT_PIPELINE: &str = "robot";
+
+pub(crate) const ROBOT: Load = Load {
+    name: "500 calls, RTP, detector and bot",
+    calls: 500,
+    pipeline: ROBOT_PIPELINE,
+    limits: Limits { share_per_call: Some(0.002), ..UNLIMITED },
+    ..RTP_200
 };
 
 /// The calls that last while as many others are set up and torn down each second.

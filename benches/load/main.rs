@@ -13,6 +13,7 @@
 mod callers;
 #[path = "../common/mod.rs"]
 mod common;
+mod echo_bot;
 mod figures;
 mod load;
 mod metrics;
@@ -30,7 +31,7 @@ use clap::Parser;
 
 use crate::common::document;
 use crate::figures::Figures;
-use crate::load::{AUDIOSOCKET, RECORDING, RTP_200, RTP_1000, RTP_2000, STEADY};
+use crate::load::{AUDIOSOCKET, RECORDING, ROBOT, RTP_200, RTP_1000, RTP_2000, STEADY};
 use crate::options::{Case, Options};
 use crate::run::{Bench, Run};
 use crate::soak::Soak;
@@ -64,9 +65,16 @@ fn main() -> ExitCode {
                 Case::Recording => add(&RECORDING, bench.echo(&RECORDING)),
                 Case::AudioSocket => add(&AUDIOSOCKET, bench.echo(&AUDIOSOCKET)),
                 Case::SetUp => add(&STEADY, bench.set_up()),
-                Case::Soak => {}
+                Case::Robot | Case::Soak => {}
             }
         }
+    }
+    if options.cases().any(|case| case == Case::Robot) {
+        let run = Bench::new(options.robot()).echo(&ROBOT);
+        if let Some(run) = &run {
+            println!("{}", report::line(1, run));
+        }
+        figures.add(1, &ROBOT, run);
     }
     if options.cases().any(|case| case == Case::Soak) {
         println!();

@@ -7,6 +7,7 @@ use clap::{Parser, ValueEnum};
 const ROUNDS: usize = 5;
 const MEASURED: Duration = Duration::from_secs(5);
 const SOAK: Duration = Duration::from_secs(600);
+const ROBOT: Duration = Duration::from_secs(60);
 
 const QUICK_MEASURED: Duration = Duration::from_secs(3);
 const QUICK_SOAK: Duration = Duration::from_secs(20);
@@ -41,6 +42,8 @@ pub(crate) enum Case {
     #[value(name = "audiosocket")]
     AudioSocket,
     SetUp,
+    /// Once, and for longer than the others.
+    Robot,
     Soak,
 }
 
@@ -58,6 +61,11 @@ impl Options {
     /// How long the soak takes.
     pub(crate) fn soak(&self) -> Duration {
         self.soak.unwrap_or(if self.quick { QUICK_SOAK } else { SOAK })
+    }
+
+    /// How long the calls with a bot are measured.
+    pub(crate) const fn robot(&self) -> Duration {
+        if self.quick { QUICK_MEASURED } else { ROBOT }
     }
 
     pub(crate) fn cases(&self) -> impl Iterator<Item = Case> {

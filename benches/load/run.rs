@@ -83,6 +83,11 @@ impl Run {
         Some(ours.cpu_us_per_packet / bare.cpu_us_per_packet)
     }
 
+    /// Processor time per call, of a core.
+    pub(crate) fn share_per_call(&self) -> Option<f64> {
+        Some(1.0 / self.found.server.as_ref()?.calls_per_core)
+    }
+
     /// Resident memory above that of the idle process, in KiB per call.
     pub(crate) fn kib_per_call(&self) -> Option<f64> {
         Some(self.found.server.as_ref()?.resident_bytes_per_call / 1_024.0)

@@ -11,6 +11,8 @@ use serde::Deserialize;
 use tempfile::TempDir;
 
 use crate::common::machine;
+use crate::echo_bot::EchoBot;
+use crate::load::ROBOT_PIPELINE;
 use crate::metrics::Scrape;
 
 const START_LIMIT: Duration = Duration::from_secs(20);
@@ -44,7 +46,10 @@ impl Server {
         let folder = TempDir::with_prefix_in("load-", parent).expect("a temporary folder");
         let [file, ready, log] =
             ["sidetone.toml", "ready.json", "log"].map(|name| folder.path().join(name));
-        let text = configuration(pipeline, &folder.path().join("recordings"));
+        let mut text = configuration(pipeline, &folder.path().join("recordings"));
+        if pipeline == ROBOT_PIPELINE {
+            text.push_str(&robot(&EchoBot::start().url));
+        }
         fs::write(&file, text).expect("the folder is writable");
         let mut command = Command::new(env!("CARGO_BIN_EXE_sidetone"));
         command.args(["serve", "--config"]).arg(&file).arg("--ready-file").arg(&ready);
@@ -131,6 +136,14 @@ fn configuration(pipeline: &str, recordings: &Path) -> String {
          [echo]\ndelay_ms = 20\n\
          [pipelines]\ndefault = {pipeline:?}\n\
          [recorder]\ndirectory = {recordings:?}\n"
+    )
+}
+
+/// The caller always speaks, and so does his echo: neither is to silence the other.
+fn robot(url: &str) -> String {
+    format!(
+        "[bot.echo]\ndialect = \"sidetone\"\nurl = {url:?}\nbarge_in = \"notify\"\n\
+         [pipelines.{ROBOT_PIPELINE}]\nprocessors = [\"vad\", \"bot\"]\n"
     )
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::callers::Found;
 use crate::common::document;
 use crate::figures::Figures;
-use crate::load::{Load, RECORDING, RTP_200, RTP_1000, RTP_2000};
+use crate::load::{Load, RECORDING, ROBOT, RTP_200, RTP_1000, RTP_2000};
 use crate::metrics::Scrape;
 use crate::options::{Case, Options};
 use crate::report;
@@ -22,6 +22,7 @@ pub(crate) fn run() {
     callers_that_were_late_or_dropped_something_spoil_a_run();
     bars_have_medians_of_costs_and_sums_of_losses();
     a_recording_that_nobody_saw_is_missing();
+    a_call_with_a_bot_has_its_share_of_a_core();
     a_run_without_figures_is_a_bar_that_does_not_hold();
     memory_is_flat_or_grows_from_a_fifth_of_the_time_on();
     options_choose_loads();
@@ -156,6 +157,15 @@ fn a_recording_that_nobody_saw_is_missing() {
     assert_eq!(row[1..], ["1000", "0", "short"]);
 }
 
+fn a_call_with_a_bot_has_its_share_of_a_core() {
+    let mut figures = Figures::default();
+    figures.add(1, &ROBOT, Some(made_up(&ROBOT, 11.0, 0)));
+    let name = format!("{}: processor time per call, of a core", ROBOT.name);
+    let bars = figures.bars();
+    let row = bars.rows().find(|row| row[0] == name).expect("a bar");
+    assert_eq!(row[1..], ["0.050 %", "0.200 %", "ok"]);
+}
+
 fn a_run_without_figures_is_a_bar_that_does_not_hold() {
     let mut figures = Figures::default();
     figures.add(1, &RTP_1000, None);
@@ -181,7 +191,7 @@ fn memory_is_flat_or_grows_from_a_fifth_of_the_time_on() {
 fn options_choose_loads() {
     let options = |text: &str| Options::try_parse_from(text.split(' ')).expect("options");
     let all = options("bench --bench");
-    assert!(all.is_whole() && all.cases().count() == 6 && all.rounds() == 5);
+    assert!(all.is_whole() && all.cases().count() == 7 && all.rounds() == 5);
     let quick = options("bench --quick --soak 1m --only set-up --only soak --bench");
     assert!(!quick.is_whole() && quick.rounds() == 1 && quick.soak().as_secs() == 60);
     assert_eq!(quick.cases().collect::<Vec<_>>(), [Case::SetUp, Case::Soak]);
