@@ -1,5 +1,7 @@
 //! Once warm, a call's media path does not allocate: counted, not believed.
 
+#[path = "no_alloc/bot.rs"]
+mod bot;
 #[path = "../benches/common/counting.rs"]
 mod counting;
 #[path = "common/driver.rs"]
@@ -31,7 +33,7 @@ use sidetone::media::{MediaSettings, ReturnFormat};
 use sidetone::processor::recorder::{RecorderFactory, RecorderSettings};
 use sidetone::processor::stt::{Dialect, SessionSettings, TranscriberFactory};
 use sidetone::processor::vad::{VadFactory, VadSettings};
-use sidetone::processor::{EchoFactory, EchoSettings, Pipeline, ProcessorFactory};
+use sidetone::processor::{EchoFactory, Pipeline, ProcessorFactory};
 use sidetone::runtime::recording::Recordings;
 use sidetone::runtime::stt::{SttService, SttSettings};
 use sidetone::runtime::{Clock, Listeners};
@@ -71,7 +73,7 @@ fn recycling() -> Pipeline {
 }
 
 fn with_echo(recorder: Arc<dyn ProcessorFactory>) -> Pipeline {
-    pipeline(vec![recorder, Arc::new(EchoFactory::new(EchoSettings::default()))])
+    pipeline(vec![recorder, Arc::new(EchoFactory::default())])
 }
 
 /// Drives an engine as a shard does, and keeps nothing but sums.
@@ -252,7 +254,7 @@ fn count_edges(format: MediaFormat, detector: DetectorKind) -> u64 {
         .filter(|(at, _)| at.as_millis() % 1_400 != 0)
         .collect();
     let settings = VadSettings { detector, ..VadSettings::default() };
-    let echo = Arc::new(EchoFactory::new(EchoSettings::default()));
+    let echo = Arc::new(EchoFactory::default());
     let chain = pipeline(vec![Arc::new(VadFactory::new(settings)), echo]);
     let mut drive = Drive::rtp(format, ReturnFormat::Auto, chain);
     let mut feed = |packets: &[(Duration, Vec<u8>)]| {

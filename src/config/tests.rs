@@ -5,6 +5,7 @@ use super::reader::Findings;
 use super::{Config, tree};
 use crate::ari::AsteriskSettings;
 use crate::runtime::Secret;
+use crate::runtime::bot::BotSettings;
 use crate::runtime::stt::SttSettings;
 
 const PROCESSORS: [&str; 5] = ["echo", "recorder", "vad", "dtmf", "player"];
@@ -52,7 +53,10 @@ fn the_commented_file_says_the_defaults_and_one_asterisk() {
     assert!(errors.is_empty(), "{errors:?}");
     let asterisk = AsteriskSettings { password: Secret::new("sidetone"), ..Default::default() };
     let stt = BTreeMap::from([("vosk".to_owned(), SttSettings::default())]);
-    assert_eq!(config, Config { asterisk: vec![asterisk], stt, ..Config::default() });
+    let url = "ws://127.0.0.1:8765/?call={call_id}".parse().expect("a template");
+    let bot = BotSettings { url: Some(url), ..BotSettings::default() };
+    let bots = BTreeMap::from([("assistant".to_owned(), bot)]);
+    assert_eq!(config, Config { asterisk: vec![asterisk], stt, bots, ..Config::default() });
 }
 
 #[test]

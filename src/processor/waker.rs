@@ -118,7 +118,8 @@ mod tests {
     #[test]
     fn the_default_waker_does_nothing() {
         let waker = Waker::default();
-        waker.clone().wake();
+        let other = waker.clone();
+        other.wake();
         waker.wake();
         waker.arrived();
     }

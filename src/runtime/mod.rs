@@ -14,6 +14,7 @@ mod faults;
 mod handle;
 mod lane;
 mod lateness;
+mod line_state;
 pub mod link;
 mod listeners;
 mod metrics;

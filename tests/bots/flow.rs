@@ -105,9 +105,9 @@ fn a_bot_may_send_faster_than_it_is_played_and_is_told_what_the_caller_heard() {
                 wish(&mut socket, r#"{"type":"mark","name":"end"}"#).await;
                 tokio::time::sleep(Duration::from_millis(500)).await;
                 wish(&mut socket, r#"{"type":"clear"}"#).await;
-                let xon = next(&mut socket, "xon").await;
                 let cleared = next(&mut socket, "playback").await;
                 let mark = next(&mut socket, "mark").await;
+                let xon = next(&mut socket, "xon").await;
                 for _ in 0..50 {
                     socket.send(audio(80)).await.unwrap();
                 }

@@ -299,9 +299,7 @@ impl Bot {
 
     /// Hands on what there is room for, and tells how much waits.
     fn flow(&mut self, sent: bool, cx: &mut Context<'_>) {
-        if !self.voice.is_empty() {
-            self.voice.flow(sent, cx);
-        }
+        self.voice.flow(sent, cx);
         let queued = self.voice.samples() + cx.queued();
         if queued != self.queued
             && let Some(line) = &mut self.line
@@ -384,6 +382,7 @@ impl Processor for Bot {
                 let (state, played_ms) = (PlaybackState::Done, whole_millis(cx.played()));
                 self.tell(Notice::Playback { state, played_ms, discarded_ms: 0 }, cx);
             }
+            EventKind::PlaybackFailed { error, .. } => self.refuse("play", error.clone(), cx),
             EventKind::QueueLevel { level: QueueLevel::High, queued_ms } => {
                 self.tell(Notice::Xoff { queued_ms: *queued_ms }, cx);
             }
@@ -403,6 +402,8 @@ impl Processor for Bot {
         while let Some(order) = self.line.as_mut().and_then(|line| line.poll()) {
             if !self.is_over || matches!(order, Order::Tell(_)) {
                 self.obey(order, cx);
+                // At once, so that little stands in line.
+                self.voice.flow(false, cx);
             }
         }
         self.flow(false, cx);

@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use crossbeam_queue::SegQueue;
 use tokio::sync::Notify;
@@ -7,6 +7,7 @@ use tokio::sync::Notify;
 use crate::processor::bot::{BotLine, Notice, Order, Told, Wish};
 use crate::processor::{Piece, PieceLine, Waker};
 use crate::runtime::lane::Lane;
+use crate::runtime::line_state::{LineState, State};
 
 /// Pieces and notices of one call that wait for its task, which takes them as soon as it runs.
 const WAITING: usize = 128;
@@ -16,10 +17,6 @@ const SPARE_PIECES: usize = 8;
 
 /// Orders that wait for the call, beyond which nothing is read from the bot.
 const MOST_ORDERS: usize = 1_024;
-
-const OPEN: u8 = 0;
-const CLOSED: u8 = 1;
-const ABANDONED: u8 = 2;
 
 /// What a bot processor and its task share. Neither ever waits for the other.
 pub(super) struct Line {
@@ -41,17 +38,7 @@ pub(super) struct Line {
     dropped_samples: AtomicU64,
     dropped_notices: AtomicU64,
     discarded_samples: AtomicU64,
-    state: AtomicU8,
-}
-
-/// Whether the call goes on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum State {
-    Open,
-    /// The call is over, and all that it had to say is in the line.
-    Closed,
-    /// The call is gone without an end.
-    Abandoned,
+    state: LineState,
 }
 
 /// What went by the way since this was last asked for.
@@ -82,18 +69,14 @@ impl Line {
             dropped_samples: AtomicU64::new(0),
             dropped_notices: AtomicU64::new(0),
             discarded_samples: AtomicU64::new(0),
-            state: AtomicU8::new(OPEN),
+            state: LineState::open(),
         }
     }
 
     /// Whether the call goes on. Looked at before what it tells: once it is over, the line holds the
     /// last of that.
     pub(super) fn state(&self) -> State {
-        match self.state.load(Ordering::Acquire) {
-            OPEN => State::Open,
-            CLOSED => State::Closed,
-            _ => State::Abandoned,
-        }
+        self.state.get()
     }
 
     /// The oldest thing that waits for the bot.
@@ -166,12 +149,6 @@ impl Line {
         }
         self.ready.notify_one();
     }
-
-    fn end(&self, state: u8) {
-        // The first end counts: dropping comes behind closing.
-        let _ = self.state.compare_exchange(OPEN, state, Ordering::Release, Ordering::Relaxed);
-        self.ready.notify_one();
-    }
 }
 
 /// A processor's end of a [`Line`].
@@ -214,13 +191,15 @@ impl BotLine for LineEnd {
     }
 
     fn close(self: Box<Self>) {
-        self.0.end(CLOSED);
+        self.0.state.close();
+        self.0.ready.notify_one();
     }
 }
 
 impl Drop for LineEnd {
     fn drop(&mut self) {
-        self.0.end(ABANDONED);
+        self.0.state.abandon();
+        self.0.ready.notify_one();
     }
 }
 

@@ -5,12 +5,13 @@ use std::time::Instant;
 use tracing::warn;
 
 use super::Service;
-use super::line::{Line, Losses, State};
+use super::line::{Line, Losses};
 use super::metrics::add;
 use crate::audio::SampleRate;
 use crate::call::CallId;
 use crate::processor::bot::{Facts, Output, Session};
 use crate::processor::{Message, Setup};
+use crate::runtime::line_state::State;
 use crate::runtime::link::{Done, Driver, Link, LinkError, Lost, Talk, Way};
 
 /// Codes with which a bot says that it has finished (RFC 6455 section 7.4.1): a normal closure, and

@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_queue::ArrayQueue;
 use tokio::sync::Notify;
@@ -9,6 +9,7 @@ use crate::event::EventKind;
 use crate::processor::stt::AudioLine;
 use crate::processor::{Piece, PieceLine, Waker};
 use crate::runtime::lane::Lane;
+use crate::runtime::line_state::{LineState, State};
 
 /// Pieces that lie ready to be filled: the task empties the lane as soon as one is in it.
 const SPARE_PIECES: usize = 8;
@@ -19,10 +20,6 @@ const MOST_PIECES: usize = 4_096;
 /// Events that wait for the call to take them.
 const MOST_EVENTS: usize = 64;
 
-const OPEN: u8 = 0;
-const CLOSED: u8 = 1;
-const ABANDONED: u8 = 2;
-
 /// What a transcriber and its task share. Neither ever waits for the other.
 pub(super) struct Line {
     rate: SampleRate,
@@ -32,17 +29,7 @@ pub(super) struct Line {
     pub(super) ready: Notify,
     waker: Waker,
     dropped_samples: AtomicU64,
-    state: AtomicU8,
-}
-
-/// Whether the call goes on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum State {
-    Open,
-    /// The call is over, and all its audio is in the line.
-    Closed,
-    /// The call is gone without an end.
-    Abandoned,
+    state: LineState,
 }
 
 impl Line {
@@ -55,18 +42,14 @@ impl Line {
             ready: Notify::new(),
             waker,
             dropped_samples: AtomicU64::new(0),
-            state: AtomicU8::new(OPEN),
+            state: LineState::open(),
         }
     }
 
     /// Whether the call goes on. Looked at before the pieces: once it is over, the line holds the
     /// last of them.
     pub(super) fn state(&self) -> State {
-        match self.state.load(Ordering::Acquire) {
-            OPEN => State::Open,
-            CLOSED => State::Closed,
-            _ => State::Abandoned,
-        }
+        self.state.get()
     }
 
     /// The oldest piece that waits.
@@ -95,12 +78,6 @@ impl Line {
     pub(super) fn pop_event(&self) -> Option<EventKind> {
         self.events.pop()
     }
-
-    fn end(&self, state: u8) {
-        // The first end counts: dropping comes behind closing.
-        let _ = self.state.compare_exchange(OPEN, state, Ordering::Release, Ordering::Relaxed);
-        self.ready.notify_one();
-    }
 }
 
 /// A transcriber's end of a [`Line`].
@@ -126,12 +103,14 @@ impl AudioLine for LineEnd {
     }
 
     fn close(self: Box<Self>) {
-        self.0.end(CLOSED);
+        self.0.state.close();
+        self.0.ready.notify_one();
     }
 }
 
 impl Drop for LineEnd {
     fn drop(&mut self) {
-        self.0.end(ABANDONED);
+        self.0.state.abandon();
+        self.0.ready.notify_one();
     }
 }

@@ -5,13 +5,14 @@ use std::time::Instant;
 use tracing::warn;
 
 use super::Service;
-use super::line::{Line, State};
+use super::line::Line;
 use crate::audio::SampleRate;
 use crate::call::CallId;
 use crate::event::{CallEvent, Event, EventKind};
 use crate::processor::Message;
 use crate::processor::stt::{Output, Session};
 use crate::runtime::directory::EventSink;
+use crate::runtime::line_state::State;
 use crate::runtime::link::{Done, Driver, Link, LinkError, Lost, Talk, Way};
 
 /// One call's talk with a service.
