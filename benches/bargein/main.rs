@@ -108,7 +108,7 @@ fn main() -> ExitCode {
     let mut figures = Figures::new(arguments.least_speech());
     for leg in Leg::ALL {
         for number in 0..arguments.trials {
-            let trial = Trial::run(&asterisk, leg, number, arguments.trials);
+            let trial = Trial::new(leg, number, arguments.trials).run(&asterisk);
             println!("{trial}");
             figures.add(trial);
         }

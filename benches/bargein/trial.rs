@@ -10,6 +10,14 @@ use crate::telephone::{FRAME, Frame, Line, PTIME, Telephone, duration, last_hear
 /// How long the caller listens before he speaks.
 const LISTENS: Duration = Duration::from_millis(800);
 
+/// Packets that he listens to beyond that, the most but one: after so many a packet of 20 ms lies
+/// again where it did in a detector's frame of 32 ms.
+const SHIFTS: u32 = 8;
+
+/// By how much later he begins to send than in the trial before, modulo a packet: over all that can
+/// lie between his packets and the server's.
+const DELAY: Duration = Duration::from_millis(7);
+
 /// How long a bot may take to be heard.
 const ANSWERS: Duration = Duration::from_secs(5);
 
@@ -39,6 +47,10 @@ pub(crate) struct Trial {
     pub(crate) number: u32,
     /// Where in a packet the first sample of the speech lies.
     pub(crate) phase: usize,
+    /// By how many packets later it comes.
+    pub(crate) shift: u32,
+    /// By how much later the caller begins to send.
+    pub(crate) delay: Duration,
     pub(crate) outcome: Outcome,
     /// How often it was repeated.
     pub(crate) repeats: u32,
@@ -75,47 +87,56 @@ impl Leg {
 }
 
 impl Trial {
-    /// The `number`th of `count`, over which the phases are spread.
-    pub(crate) fn run(asterisk: &Asterisk, leg: Leg, number: u32, count: u32) -> Self {
+    /// The `number`th of `count`, over which everything is spread that may lie here or there.
+    pub(crate) fn new(leg: Leg, number: u32, count: u32) -> Self {
+        Self {
+            leg,
+            number,
+            phase: number as usize * FRAME / count as usize,
+            shift: number % SHIFTS,
+            delay: Duration::from_nanos(
+                (DELAY * number).as_nanos() as u64 % PTIME.as_nanos() as u64,
+            ),
+            outcome: Outcome::Mute,
+            repeats: 0,
+        }
+    }
+
+    /// Calls, and again where that says nothing.
+    pub(crate) fn run(self, asterisk: &Asterisk) -> Self {
         let phrases = speech::phrases();
-        let phrase = &phrases[number as usize % phrases.len()];
-        let phase = phase(number, count);
+        let phrase = &phrases[self.number as usize % phrases.len()];
         let mut repeats = 0;
         loop {
-            let outcome = call(asterisk, leg, phase, phrase);
+            let outcome = self.call(asterisk, phrase);
             if outcome != Outcome::Spoilt || repeats == REPEATS {
-                return Self { leg, number, phase, outcome, repeats };
+                return Self { outcome, repeats, ..self };
             }
             repeats += 1;
         }
     }
-}
 
-/// The place of the first sample in a packet, of `FRAME` places.
-pub(crate) const fn phase(number: u32, count: u32) -> usize {
-    number as usize * FRAME / count as usize
-}
-
-fn call(asterisk: &Asterisk, leg: Leg, phase: usize, phrase: &[i16]) -> Outcome {
-    let phone = Telephone::dial(asterisk, leg.arguments());
-    let listens = |heard: &[Frame]| {
-        let tone = heard.iter().filter(|frame| is_audible(frame)).count();
-        duration(tone * FRAME) >= LISTENS
-    };
-    if !phone.wait_until(ANSWERS, listens) {
-        phone.hang_up(asterisk);
-        return Outcome::Mute;
+    fn call(&self, asterisk: &Asterisk, phrase: &[i16]) -> Outcome {
+        let phone = Telephone::dial_late(asterisk, self.leg.arguments(), self.delay);
+        let listens = |heard: &[Frame]| {
+            let tone = heard.iter().filter(|frame| is_audible(frame)).count();
+            duration(tone * FRAME) >= LISTENS
+        };
+        if !phone.wait_until(ANSWERS, listens) {
+            phone.hang_up(asterisk);
+            return Outcome::Mute;
+        }
+        let silence = vec![0; self.phase + self.shift as usize * FRAME];
+        phone.say(&[&silence, phrase].concat());
+        let is_silent = |heard: &[Frame]| {
+            let now = heard.last().map(|frame| frame.at);
+            now.zip(last_heard(heard, AUDIBLE))
+                .is_some_and(|(now, last)| now.saturating_duration_since(last) > SILENCE)
+        };
+        let stopped = phone.wait_until(PATIENCE, is_silent);
+        let line = phone.hang_up(asterisk);
+        if stopped { outcome(&line) } else { Outcome::Endless }
     }
-    phone.say(&[vec![0; phase], phrase.to_vec()].concat());
-    let is_silent = |heard: &[Frame]| {
-        let now = heard.last().map(|frame| frame.at);
-        let audible = last_heard(heard, AUDIBLE);
-        now.zip(audible)
-            .is_some_and(|(now, audible)| now.saturating_duration_since(audible) > SILENCE)
-    };
-    let stopped = phone.wait_until(PATIENCE, is_silent);
-    let line = phone.hang_up(asterisk);
-    if stopped { outcome(&line) } else { Outcome::Endless }
 }
 
 /// What a call tells in which the bot has stopped.

@@ -1,17 +1,18 @@
 //! What is computed from trials, without one: from calls that are made up.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::common::document;
 use crate::figures::{Figures, Summary};
 use crate::speech;
 use crate::telephone::{FRAME, Frame, Line, PTIME};
-use crate::trial::{Leg, Outcome, Trial, outcome, phase};
+use crate::trial::{Leg, Outcome, Trial, outcome};
 
 pub(crate) fn run() {
     time_runs_from_the_first_sample_said_to_the_last_one_heard();
     a_caller_who_was_late_spoils_a_trial_and_one_late_afterwards_does_not();
-    phases_are_spread_over_a_packet();
+    what_may_lie_here_or_there_is_spread();
     phrases_begin_with_an_audible_sample();
     bars_have_the_95th_percentile();
     let text = include_str!("../../docs/bargein.md");
@@ -67,10 +68,15 @@ fn a_caller_who_was_late_spoils_a_trial_and_one_late_afterwards_does_not() {
     }
 }
 
-fn phases_are_spread_over_a_packet() {
-    let phases: Vec<_> = (0..50).map(|number| phase(number, 50)).collect();
+fn what_may_lie_here_or_there_is_spread() {
+    let trials: Vec<_> = (0..50).map(|number| Trial::new(Leg::Rtp, number, 50)).collect();
+    let phases: Vec<_> = trials.iter().map(|trial| trial.phase).collect();
     assert!(phases.is_sorted_by(|a, b| a < b), "{phases:?}");
     assert_eq!((phases[0], phases[25], phases[49]), (0, 80, 156));
+    let delays: BTreeSet<_> = trials.iter().map(|trial| trial.delay).collect();
+    assert_eq!(delays, (0..20).map(ms).collect());
+    let places: BTreeSet<_> = trials.iter().map(|trial| trial.shift * 20 % 32).collect();
+    assert_eq!(places, (0..8).map(|place| 4 * place).collect());
 }
 
 fn phrases_begin_with_an_audible_sample() {
@@ -84,7 +90,7 @@ fn phrases_begin_with_an_audible_sample() {
 fn bars_have_the_95th_percentile() {
     let mut figures = Figures::new(ms(180));
     let mut add = |number, outcome| {
-        figures.add(Trial { leg: Leg::Rtp, number, phase: 0, outcome, repeats: 0 });
+        figures.add(Trial { outcome, ..Trial::new(Leg::Rtp, number, 50) });
     };
     for number in 0..48 {
         add(number, Outcome::Silent(ms(240 - u64::from(number))));
@@ -99,11 +105,7 @@ fn bars_have_the_95th_percentile() {
     assert_eq!(rows[0], [name, "240.00 ms", "240.00 ms", "ok"].map(str::to_owned));
     // No call over AudioSocket says nothing good of it.
     assert_eq!(rows[1][3], "short");
-    add_mute(&mut figures);
+    // A trial that says nothing is not left out.
+    figures.add(Trial { outcome: Outcome::Mute, ..Trial::new(Leg::Rtp, 49, 50) });
     assert!(figures.summary(Leg::Rtp).is_none());
-}
-
-fn add_mute(figures: &mut Figures) {
-    let outcome = Outcome::Mute;
-    figures.add(Trial { leg: Leg::Rtp, number: 50, phase: 0, outcome, repeats: 0 });
 }

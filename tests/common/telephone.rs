@@ -72,6 +72,14 @@ impl Telephone {
     /// # Panics
     /// When Asterisk refuses.
     pub fn dial(asterisk: &Asterisk, arguments: &str) -> Self {
+        Self::dial_late(asterisk, arguments, Duration::ZERO)
+    }
+
+    /// The same, but its first packet leaves by so much later.
+    ///
+    /// # Panics
+    /// When Asterisk refuses.
+    pub fn dial_late(asterisk: &Asterisk, arguments: &str, by: Duration) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback");
         socket.set_read_timeout(Some(Duration::from_millis(50))).expect("not zero");
         let port = socket.local_addr().expect("bound").port();
@@ -102,7 +110,7 @@ impl Telephone {
         let (speaker, listener) = (Arc::clone(&shared), Arc::clone(&shared));
         let ear = socket.try_clone().expect("a socket can be duplicated");
         let threads = vec![
-            thread::spawn(move || speaker.speak(&socket, ([127, 0, 0, 1], peer).into())),
+            thread::spawn(move || speaker.speak(&socket, ([127, 0, 0, 1], peer).into(), by)),
             thread::spawn(move || listener.listen(&ear)),
         ];
         Self { channel, shared, threads }
@@ -154,8 +162,8 @@ impl Drop for Telephone {
 }
 
 impl Shared {
-    fn speak(&self, socket: &UdpSocket, peer: SocketAddr) {
-        let mut due = Instant::now();
+    fn speak(&self, socket: &UdpSocket, peer: SocketAddr, late: Duration) {
+        let mut due = Instant::now() + late;
         for n in 0_u16.. {
             if self.is_over.load(Ordering::Relaxed) {
                 return;
