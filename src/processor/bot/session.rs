@@ -280,7 +280,7 @@ impl Session {
         if let Some(order) = self.orders.pop_front() {
             return Output::Order(order);
         }
-        if self.is_over || self.has_finished(now) {
+        if self.is_over || self.has_finished(now, can_send) {
             return Output::Done;
         }
         if can_send && let Some(message) = self.next_message() {
@@ -322,8 +322,9 @@ impl Session {
         self.outbox.pop_front()
     }
 
-    fn has_finished(&self, now: Instant) -> bool {
-        let nothing_left = self.outbox.is_empty() && self.waiting.is_empty();
+    fn has_finished(&self, now: Instant, can_send: bool) -> bool {
+        // As long as nothing can be sent, what was handed out last is still on its way.
+        let nothing_left = can_send && self.outbox.is_empty() && self.waiting.is_empty();
         self.deadline
             .is_some_and(|deadline| now >= deadline || self.conversation.is_none() || nothing_left)
     }

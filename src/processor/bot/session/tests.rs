@@ -239,6 +239,18 @@ fn at_the_end_of_the_call_the_bot_is_told_all_that_is_left() {
 }
 
 #[test]
+fn a_call_that_is_over_is_not_done_before_its_last_message_has_left() {
+    let mut rig = rig(SessionSettings::default());
+    rig.connect();
+    let notice = Notice::Stop { reason: EndReason::CallerGone };
+    rig.session.told(Told::Notice { media_ms: 40, notice });
+    rig.session.finish(rig.now);
+    assert!(matches!(rig.session.poll_output(rig.now, true), Output::Send(_)));
+    assert!(matches!(rig.session.poll_output(rig.now, false), Output::Wait(Some(_))));
+    assert!(matches!(rig.session.poll_output(rig.now, true), Output::Done));
+}
+
+#[test]
 fn a_bot_that_does_not_read_cannot_keep_a_call_that_is_over() {
     let mut rig = rig(SessionSettings::default());
     rig.connect();
