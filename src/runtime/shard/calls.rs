@@ -1,24 +1,20 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use mio::{Registry, Token};
 use slab::Slab;
-use tracing::{error, info, warn};
 
 use super::census::Census;
 use super::lookahead::{LEAD, look_ahead};
 use super::phases::{Phases, STEP};
 use super::stream::{Stream, Taken};
-use super::telling::tell;
 use super::{ShardCommand, ShardCommands, ShardParts};
 use crate::call::{CallId, EndReason};
-use crate::engine::{Command, Engine, Input, Output, Workbench};
-use crate::event::{Event, EventKind};
-use crate::media::{CallStats, Rejected};
+use crate::engine::{Command, Engine, Input, Workbench};
+use crate::media::Rejected;
 use crate::runtime::demultiplexer::Demultiplexer;
 use crate::runtime::directory::EventSink;
 use crate::runtime::lateness::Lateness;
@@ -30,13 +26,6 @@ use crate::runtime::udp::{Datagram, ReceiveBatch, SendBatch};
 /// Bytes of a stream that are read at once: 200 ms of `slin48`.
 const STREAM_READ_BYTES: usize = 20_480;
 
-/// A shard is overloaded where more than one in so many frames were sent too late of late.
-const TOO_MANY: u64 = 10;
-
-/// With fewer calls a shard is not overloaded, however late their frames are: it is not they that
-/// keep it busy.
-const FEWEST_CALLS: usize = 20;
-
 /// The calls of one shard.
 pub(super) struct Calls {
     pub(super) parts: ShardParts,
@@ -45,26 +34,26 @@ pub(super) struct Calls {
     pub(super) ring: Arc<dyn Fn(CallId) + Send + Sync>,
     pub(super) slots: Slab<Slot>,
     /// Of each slot.
-    turns: Vec<Turn>,
+    pub(super) turns: Vec<Turn>,
     pub(super) by_id: HashMap<CallId, usize>,
     pub(super) peers: Demultiplexer,
     pub(super) serial: u64,
     pub(super) stopping: bool,
     pub(super) phases: Phases,
-    timers: Timers,
-    workbench: Workbench,
-    sending: SendBatch<Key>,
+    pub(super) timers: Timers,
+    pub(super) workbench: Workbench,
+    pub(super) sending: SendBatch<Key>,
     stream_buffer: Box<[u8]>,
     /// Slots of a batch's datagrams.
     found: Vec<Option<usize>>,
     /// Streams that may hold input.
     readable: Vec<Readable>,
     due: Vec<Due>,
-    unsent: Vec<Key>,
+    pub(super) unsent: Vec<Key>,
     pub(super) totals: Totals,
-    census: Census,
+    pub(super) census: Census,
     /// What of its lateness was looked at.
-    seen: Lateness,
+    pub(super) seen: Lateness,
 }
 
 /// One call: what every packet needs, in as few cache lines as that takes.
@@ -86,7 +75,7 @@ pub(super) struct Turn {
     /// Whose it is, as [`Key`] has it.
     serial: u64,
     /// When the engine wants to be driven, where nothing comes before.
-    wake: Option<Instant>,
+    pub(super) wake: Option<Instant>,
     /// The earliest of its timers.
     scheduled: Option<Instant>,
 }
@@ -116,10 +105,10 @@ struct Readable {
 
 impl Turn {
     /// That of nobody.
-    const NONE: Self = Self { serial: 0, wake: None, scheduled: None };
+    pub(super) const NONE: Self = Self { serial: 0, wake: None, scheduled: None };
 
     /// Sees to a timer of its call for the next wake-up, where none comes before.
-    fn schedule(&mut self, timers: &mut Timers, slot: usize) {
+    pub(super) fn schedule(&mut self, timers: &mut Timers, slot: usize) {
         if let Some(at) = self.wake
             && self.scheduled.is_none_or(|scheduled| at < scheduled)
         {
@@ -380,136 +369,11 @@ impl Calls {
         }
     }
 
-    /// Begins to find out how the calls are doing.
-    pub(super) fn take_census(&mut self) {
-        self.watch_lateness();
-        self.census.begin(&self.totals.media);
-    }
-
-    /// Asks the next few of the calls how they are doing, and tells the rest of the process when all
-    /// were asked; true where some are left.
-    pub(super) fn go_on_with_census(&mut self) -> bool {
-        if let Some(media) = self.census.ask_some(&self.slots, |slot| slot.engine.counters()) {
-            self.publish(media);
-        }
-        self.census.is_under_way()
-    }
-
-    /// Tells the last of it, once there is no call any more.
-    pub(super) fn publish_the_end(&self) {
-        self.publish(self.totals.media);
-    }
-
-    fn publish(&self, media: CallStats) {
-        let totals = Totals { media, ..self.totals };
-        self.parts.metrics.shard(self.parts.index).publish(totals);
-    }
-
-    /// Finds out whether frames are sent too late, so that there is no room for more calls.
-    fn watch_lateness(&mut self) {
-        let limit = self.parts.max_lateness;
-        let recent = self.totals.lateness - std::mem::replace(&mut self.seen, self.totals.lateness);
-        let late = !limit.is_zero()
-            && self.slots.len() >= FEWEST_CALLS
-            && recent.beyond(limit) > recent.total() / TOO_MANY;
-        if self.parts.directory.set_late(self.parts.index, late) {
-            let (shard, frames) = (self.parts.index, recent.total());
-            if late {
-                warn!(shard, frames, ?limit, "frames are sent too late: new calls are refused");
-            } else {
-                info!(shard, "frames are sent in time again: new calls are taken");
-            }
-        }
-    }
-
-    /// Hands a call one input, does what it answers, and sees to its next wake-up.
-    pub(super) fn drive(&mut self, now: Instant, index: usize, input: Input<'_>) {
-        let Self { parts, slots, turns, workbench, sending, unsent, timers, totals, .. } = self;
-        let Some(slot) = slots.get_mut(index) else { return };
-        let Slot { key, engine, peer, stream, rest, .. } = slot;
-        let mut dropped = 0;
-        let turn = catch_unwind(AssertUnwindSafe(|| {
-            engine.handle_input(now, input);
-            loop {
-                match engine.poll_output(workbench) {
-                    Output::Transmit(frame) => match (stream.as_mut(), *peer) {
-                        (Some(stream), _) => dropped += u32::from(!stream.write(frame)),
-                        (None, Some(peer)) => {
-                            if sending.push(peer, frame, *key) {
-                                sending.send(parts.socket.as_fd(), |key| unsent.push(key));
-                            }
-                        }
-                        (None, None) => dropped += 1,
-                    },
-                    Output::Event(event) => {
-                        if matches!(event.kind, EventKind::MediaReady { .. }) {
-                            totals.ready[engine.transport().index()] += 1;
-                        }
-                        tell(engine.info().id, event, rest.events.as_ref());
-                    }
-                    Output::Wait(at) => return Some(at),
-                    Output::Ended => return None,
-                }
-            }
-        }));
-        match turn {
-            Ok(Some(wake)) => {
-                for _ in 0..dropped {
-                    engine.handle_input(now, Input::TransmitFailed);
-                }
-                let turn = &mut turns[index];
-                turn.wake = wake;
-                turn.schedule(timers, index);
-            }
-            Ok(None) => self.remove(index),
-            Err(_) => self.give_up(now, index),
-        }
-    }
-
-    /// Ends a call whose engine panicked; the panic's message is in the log already.
-    fn give_up(&mut self, now: Instant, index: usize) {
-        let slot = &self.slots[index];
-        let id = slot.engine.info().id;
-        error!(call.id = %id, "a call's engine panicked; the call is given up");
-        self.totals.panicked += 1;
-        let event = Event {
-            media_time: now.saturating_duration_since(slot.rest.began),
-            wall_time: self.parts.clock.wall(),
-            kind: EventKind::CallEnded {
-                reason: EndReason::Panicked,
-                stats: Box::new(slot.engine.stats()),
-            },
-        };
-        tell(id, event, slot.rest.events.as_ref());
-        self.remove(index);
-    }
-
     /// Gives a slot to the call with this serial number, which has not been driven yet.
     pub(super) fn give_turns(&mut self, Key { slot, serial }: Key) {
         if slot >= self.turns.len() {
             self.turns.resize(slot + 1, Turn::NONE);
         }
         self.turns[slot] = Turn { serial, ..Turn::NONE };
-    }
-
-    fn remove(&mut self, index: usize) {
-        let slot = self.slots.remove(index);
-        self.turns[index] = Turn::NONE;
-        let id = slot.engine.info().id;
-        let stats = slot.engine.stats();
-        self.totals.media += &stats;
-        self.totals.running[slot.engine.transport().index()] -= 1;
-        self.census.leaves(index, &stats);
-        if stats.packets_received > 0 {
-            self.parts.metrics.observe(&stats.reception);
-        }
-        self.by_id.remove(&id);
-        self.peers.release(index);
-        self.phases.give_back(slot.rest.phase);
-        self.parts.directory.remove(id);
-        // Processors of a call that panicked may do so again while they are dropped.
-        if catch_unwind(AssertUnwindSafe(|| drop(slot))).is_err() {
-            error!(call.id = %id, "a processor panicked while it was dropped");
-        }
     }
 }

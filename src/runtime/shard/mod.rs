@@ -3,9 +3,11 @@
 
 mod calls;
 mod census;
+mod driving;
 mod lookahead;
 mod opening;
 mod phases;
+mod reporting;
 mod stream;
 mod telling;
 
