@@ -70,7 +70,7 @@ fn main() -> ExitCode {
         }
     }
     if options.cases().any(|case| case == Case::Robot) {
-        let run = Bench::new(options.robot()).echo(&ROBOT);
+        let run = bench.lasting(options.robot()).echo(&ROBOT);
         if let Some(run) = &run {
             println!("{}", report::line(1, run));
         }

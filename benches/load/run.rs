@@ -129,6 +129,11 @@ impl Bench {
         Self { server_core, callers_core, cores: cores.len(), measured }
     }
 
+    /// The same cores, but so long.
+    pub(crate) const fn lasting(&self, measured: Duration) -> Self {
+        Self { measured, ..*self }
+    }
+
     /// A server that nobody has called yet.
     pub(crate) fn server(&self, pipeline: &str) -> Server {
         Server::start(pipeline, self.server_core, self.callers_core)
