@@ -92,8 +92,8 @@ pub enum EventKind {
     },
     /// Queued audio was thrown away. Its marks follow as events of their own.
     Cleared {
-        /// How much of the audio queued since the queue was last empty had been sent, with the frame
-        /// that fades out.
+        /// How much of the audio queued since the queue was last empty had been sent, with the 4 ms
+        /// that fade out.
         played_ms: u64,
         /// How much was thrown away.
         discarded_ms: u64,

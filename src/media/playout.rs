@@ -22,6 +22,9 @@ use crate::dsp::prefetch::{prefetch, prefetch_at};
 /// more once it was there.
 const KEPT: Duration = Duration::from_secs(1);
 
+/// How long what is cleared fades out: a click less, and not heard as more speech.
+const CLEAR_FADE: Duration = Duration::from_millis(4);
+
 /// What processors queued for the caller, and has not been sent.
 ///
 /// Any amount, at any speed, in any chunk size; bounded in time, hence in bytes. One frame leaves
@@ -235,11 +238,12 @@ impl Playout {
 
     /// Throws away all that is queued; its marks are due then, as not played. A pause goes on.
     ///
-    /// Where audio was sent just before, up to a frame of what follows it is still sent, and fades
-    /// out; that counts as sent, with its marks.
+    /// Where audio was sent just before, the 4 ms behind it are still sent, and fade out; they count
+    /// as sent, with their marks.
     pub fn clear(&mut self) -> Cleared {
         let (played, before) = (self.pulled.saturating_sub(self.began), self.edges.leaving());
-        let leaving = self.edges.clear(self.queue.len(), self.frame_samples);
+        let fade = self.rate.length_of(CLEAR_FADE).min(self.frame_samples);
+        let leaving = self.edges.clear(self.queue.len(), fade);
         let end = self.pulled + leaving as u64;
         let cleared = Cleared {
             played: self.rate.duration_of(played + (leaving - before) as u64),

@@ -126,8 +126,8 @@ impl Context<'_> {
     /// Throws away all that is queued, and tells it as [`EventKind::Cleared`]. Marks in it follow at
     /// once, as not played. A pause goes on.
     ///
-    /// So that nothing clicks, the frame that would have come next fades out, where one was played
-    /// before it; it counts as played.
+    /// So that nothing clicks, the 4 ms that would have come next fade out, where audio was played
+    /// before them; they count as played.
     pub fn clear(&mut self) -> Cleared {
         let cleared = self.playout.clear();
         self.emit(EventKind::Cleared {

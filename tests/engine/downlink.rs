@@ -197,11 +197,11 @@ fn clear_answers_what_was_really_sent_and_leaves_nothing_to_send() {
     let audible = audible_at(&rig);
     assert_eq!(audible, (1..=11).map(|n| 20 * n).collect::<Vec<u128>>());
     let marks = vec!["never heard".to_owned()];
-    // With the frame that fades out.
-    let expected = Cleared { played: ms(220), discarded: ms(780), marks };
+    // With the 4 ms that fade out.
+    let expected = Cleared { played: ms(204), discarded: ms(796), marks };
     assert_eq!(*answers.lock().unwrap(), [expected]);
     let told: Vec<_> = rig.events().filter(|(at, _)| *at == ms(210)).map(|(_, k)| k).collect();
-    let [EventKind::Cleared { played_ms: 220, discarded_ms: 780, marks }, mark] = &told[..] else {
+    let [EventKind::Cleared { played_ms: 204, discarded_ms: 796, marks }, mark] = &told[..] else {
         panic!("{told:?}");
     };
     assert_eq!(marks, &["never heard"]);

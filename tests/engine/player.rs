@@ -200,6 +200,6 @@ fn whoever_clears_the_queue_stops_it_at_once_and_for_good() {
     rig.run_until(ms(3_000));
     let audible = rig.packets().filter(|(_, packet)| packet.payload().iter().any(|c| *c != 0xff));
     let last = audible.last().map(|(at, _)| at);
-    // The frame behind it fades out.
+    // In the frame behind it, its last 4 ms fade out.
     assert_eq!(last, Some(ms(520)));
 }

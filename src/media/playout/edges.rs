@@ -1,5 +1,5 @@
-/// Where what is played stops, or goes on, in the middle: there it fades over up to one frame, so that
-/// nothing clicks.
+/// Where what is played stops, or goes on, in the middle, so that nothing clicks: it fades over one
+/// frame at a pause, over less at a clear, which somebody waits for.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Edges {
     /// The latest frame ended with audio of the queue, as loud as that is.
@@ -45,9 +45,10 @@ impl Edges {
     }
 
     /// Of `queued` samples, how many at their head are still to be sent where all of them are cleared.
-    pub(super) fn clear(&mut self, queued: usize, frame_samples: usize) -> usize {
+    /// No more than `fade_samples`, which is no more than a frame.
+    pub(super) fn clear(&mut self, queued: usize, fade_samples: usize) -> usize {
         if self.sounding && self.leaving == 0 {
-            self.leaving = queued.min(frame_samples);
+            self.leaving = queued.min(fade_samples);
         }
         (self.pausing, self.resuming) = (false, false);
         self.leaving

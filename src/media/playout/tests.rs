@@ -112,14 +112,14 @@ fn clear_tells_what_was_played_of_this_playback() {
         pull(&mut playout);
     }
     let marks = vec!["reply".to_owned(), "end".to_owned()];
-    // With the frame that fades out.
-    assert_eq!(playout.clear(), Cleared { played: ms(60), discarded: ms(40), marks });
+    // With the 4 ms that fade out.
+    assert_eq!(playout.clear(), Cleared { played: ms(44), discarded: ms(56), marks });
     for expected in [due("before", true), due("reply", false), due("end", false), None] {
         assert_eq!(playout.pop_mark(), expected);
     }
     let (last, pulled) = pull(&mut playout);
-    assert_eq!(pulled, Pulled { queued_samples: 160, drained: false });
-    assert!(last.is_sorted_by(|a, b| a >= b) && last[0] == 2 && last[159] == 0);
+    assert_eq!(pulled, Pulled { queued_samples: 32, drained: false });
+    assert!(last.is_sorted_by(|a, b| a >= b) && last[0] == 2 && last[31..] == [0; 129]);
     assert_eq!(pull(&mut playout), (vec![0; 160], Pulled { queued_samples: 0, drained: false }));
     assert_eq!(playout.clear(), Cleared { played: ms(0), discarded: ms(0), marks: Vec::new() });
 }

@@ -62,11 +62,11 @@ fn what_was_not_sent_yet_is_paused_and_cleared_without_a_sound() {
 #[test]
 fn what_follows_a_clear_comes_behind_what_fades_out_and_is_a_playback_of_its_own() {
     let mut playout = playout();
-    playout.push(&[1_000; 240]);
+    playout.push(&[1_000; 176]);
     playout.mark("old");
     pull(&mut playout);
-    // The last half frame fades out, and takes its mark along.
-    let cleared = Cleared { played: ms(30), discarded: ms(0), marks: Vec::new() };
+    // The last 2 ms fade out, and take their mark along.
+    let cleared = Cleared { played: ms(22), discarded: ms(0), marks: Vec::new() };
     assert_eq!((playout.clear(), playout.queued(), playout.is_empty()), (cleared, 0, false));
     assert_eq!(playout.pop_mark(), None, "it has not been sent");
     playout.push(&[2_000; 160]);
@@ -78,12 +78,12 @@ fn what_follows_a_clear_comes_behind_what_fades_out_and_is_a_playback_of_its_own
     playout.push(&[3_000; 160]);
     let (frame, pulled) = pull(&mut playout);
     assert_eq!(pulled, Pulled { queued_samples: 160, drained: false });
-    assert!(frame[..80].is_sorted_by(|a, b| a > b) && frame[79] == 0);
-    assert_eq!(frame[80..], [3_000; 80]);
+    assert!(frame[..16].is_sorted_by(|a, b| a > b) && frame[15] == 0);
+    assert_eq!(frame[16..], [3_000; 144]);
     assert_eq!((playout.pop_mark(), playout.pop_mark()), (due("old", true), due("new", false)));
-    assert_eq!(playout.played(), ms(10));
+    assert_eq!(playout.played(), ms(18));
     let (frame, pulled) = pull(&mut playout);
-    assert!(pulled.drained && frame[79] == 3_000 && frame[80] == 0);
+    assert!(pulled.drained && frame[15] == 3_000 && frame[16] == 0);
 }
 
 #[test]
