@@ -42,8 +42,12 @@ const FRAME: u64 = 160;
 const DEADLINE: Duration = Duration::from_secs(60);
 
 fn start(directory: &Path) -> Recordings {
-    let settings =
-        RecorderSettings { directory: directory.to_owned(), ..RecorderSettings::default() };
+    // What tests say in no time must fit, in blocks as short as gaps and late frames make them.
+    let settings = RecorderSettings {
+        directory: directory.to_owned(),
+        queue: Duration::from_secs(120),
+        ..RecorderSettings::default()
+    };
     Recordings::start(settings, Clock::new()).expect("a thread can be started")
 }
 
@@ -379,6 +383,7 @@ proptest! {
         let Ok(EventKind::RecordingDone { path, .. }) = done else {
             panic!("complete before the shutdown returns: {done:?}")
         };
+        prop_assert_eq!(&json(&path)["dropped_samples"], 0);
         prop_assert!(read(&path) == model);
     }
 }
