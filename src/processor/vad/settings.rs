@@ -33,7 +33,8 @@ impl Default for VadSettings {
             min_speech: Duration::from_millis(90),
             min_silence: Duration::from_millis(400),
             playing_threshold_percent: 80,
-            playing_min_speech: Duration::from_millis(180),
+            // Six frames of the networks, which tell nothing of a part of one.
+            playing_min_speech: Duration::from_millis(192),
             playing_echo_db: 16,
             playing_tail: Duration::from_millis(500),
         }
