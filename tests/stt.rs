@@ -9,6 +9,8 @@ mod faults;
 mod last_words;
 #[path = "common/media_rig.rs"]
 mod media_rig;
+#[path = "stt/opus.rs"]
+mod opus;
 #[path = "stt/rig.rs"]
 mod rig;
 #[path = "common/steady.rs"]

@@ -46,6 +46,9 @@ fn service(mut section: Section<'_>, variables: &Variables) -> SttSettings {
         buffer: section.millis("buffer_ms", session.buffer, 1_000..=120_000),
         finish: section.millis("finish_ms", session.finish, 0..=60_000),
     };
+    check_encoding(&section, &session);
+    let rates: Vec<_> =
+        RATES.into_iter().filter(|rate| session.encoding.rates().contains(rate)).collect();
     let (reconnect_min, reconnect_max) =
         reconnect(&mut section, default.reconnect_min, default.reconnect_max);
     let settings = SttSettings {
@@ -54,7 +57,7 @@ fn service(mut section: Section<'_>, variables: &Variables) -> SttSettings {
         token: secret(&mut section, &TOKEN, variables),
         headers: websocket::headers(&mut section),
         ca_file: ca_file(&mut section),
-        rate: section.rate_or_own("rate_hz", &RATES),
+        rate: section.rate_or_own("rate_hz", &rates),
         chunk: section.millis("chunk_ms", default.chunk, millis(MIN_CHUNK)..=millis(MAX_CHUNK)),
         connect_timeout: websocket::connect_timeout(&mut section, default.connect_timeout),
         link: websocket::link(&mut section, &default.link),
@@ -63,6 +66,21 @@ fn service(mut section: Section<'_>, variables: &Variables) -> SttSettings {
     };
     section.finish();
     settings
+}
+
+/// Reports an encoding that the dialect's services do not take.
+fn check_encoding(section: &Section<'_>, session: &SessionSettings) {
+    let SessionSettings { dialect, encoding, .. } = session;
+    if !dialect.encodings().contains(encoding) {
+        let allowed: Vec<_> = dialect.encodings().iter().map(|encoding| encoding.name()).collect();
+        let reason = format!(
+            "{:?} is not allowed with the dialect {:?}; allowed: {}",
+            encoding.name(),
+            dialect.name(),
+            allowed.join(", ")
+        );
+        section.report("encoding", Problem::Conflict { reason });
+    }
 }
 
 fn url(section: &mut Section<'_>) -> Option<String> {

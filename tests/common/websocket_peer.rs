@@ -6,9 +6,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use sidetone::audio::SampleRate;
+use sidetone::dsp::opus;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Bytes, Message};
@@ -18,6 +21,8 @@ use tokio_tungstenite::tungstenite::{Bytes, Message};
 pub enum Trade {
     /// A recogniser that speaks Vosk's dialect.
     Vosk,
+    /// A recogniser that speaks Deepgram's dialect and gets Opus, which it decodes at 8 kHz.
+    Deepgram,
     /// A bot that says what it hears, in the dialect `sidetone`.
     EchoBot,
 }
@@ -50,6 +55,8 @@ pub enum Behaviour {
 /// What came on the connections, in their order.
 #[derive(Default)]
 struct Seen {
+    /// Path and query of each request.
+    requests: Vec<String>,
     connections: Vec<Vec<i16>>,
     texts: Vec<String>,
 }
@@ -88,6 +95,11 @@ impl Peer {
         seen.connections.get(connection).cloned().unwrap_or_default()
     }
 
+    /// Path and query of each request.
+    pub fn requests(&self) -> Vec<String> {
+        self.seen.lock().unwrap().requests.clone()
+    }
+
     /// The messages of text that came on all of them.
     pub fn texts(&self) -> Vec<String> {
         self.seen.lock().unwrap().texts.clone()
@@ -115,7 +127,13 @@ async fn serve(
         let _ = stream.write_all(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n").await;
         return;
     }
-    let Ok(mut socket) = tokio_tungstenite::accept_async(stream).await else { return };
+    let log = Arc::clone(&seen);
+    #[allow(clippy::result_large_err, reason = "tungstenite's own type of an answer")]
+    let note = move |request: &Request, response: Response| {
+        log.lock().unwrap().requests.push(request.uri().to_string());
+        Ok(response)
+    };
+    let Ok(mut socket) = tokio_tungstenite::accept_hdr_async(stream, note).await else { return };
     match behaviour {
         Behaviour::Stalled => std::future::pending().await,
         Behaviour::Dribbles => {
@@ -145,12 +163,12 @@ async fn serve(
         }
         _ => {}
     }
+    let mut ear = Ear::of(trade);
     let mut messages = 0;
     while let Some(Ok(message)) = socket.next().await {
         let answer = match message {
             Message::Binary(bytes) => {
-                let samples = bytes.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]]));
-                seen.lock().unwrap().connections[number].extend(samples);
+                seen.lock().unwrap().connections[number].extend(ear.hear(&bytes));
                 messages += 1;
                 match (behaviour, messages) {
                     (Behaviour::Killed, 10) => return,
@@ -163,17 +181,15 @@ async fn serve(
                     _ => answer(trade, behaviour, messages, bytes),
                 }
             }
-            Message::Text(text) if text.as_str() == r#"{"eof" : 1}"# => {
-                let word = r#"{"conf":1.0,"start":0.1,"end":0.4,"word":"bye"}"#;
-                let text = format!(r#"{{"result":[{word}],"text":"bye"}}"#);
-                let _ = socket.send(Message::text(text)).await;
+            Message::Text(text) => {
+                let Some(last) = last_answer(trade, &text) else {
+                    seen.lock().unwrap().texts.push(text.as_str().to_owned());
+                    continue;
+                };
+                let _ = socket.send(Message::text(last)).await;
                 let _ = socket.close(None).await;
                 while let Some(Ok(_)) = socket.next().await {}
                 return;
-            }
-            Message::Text(text) => {
-                seen.lock().unwrap().texts.push(text.as_str().to_owned());
-                continue;
             }
             _ => continue,
         };
@@ -183,11 +199,67 @@ async fn serve(
     }
 }
 
+/// How audio comes.
+enum Ear {
+    Linear16,
+    Opus(opus::Decoder),
+}
+
+impl Ear {
+    fn of(trade: Trade) -> Self {
+        match trade {
+            Trade::Vosk | Trade::EchoBot => Self::Linear16,
+            Trade::Deepgram => Self::Opus(opus::Decoder::new(SampleRate::HZ_8000).unwrap()),
+        }
+    }
+
+    fn hear(&mut self, bytes: &[u8]) -> Vec<i16> {
+        match self {
+            Self::Linear16 => {
+                bytes.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]])).collect()
+            }
+            Self::Opus(decoder) => {
+                let mut samples = Vec::new();
+                decoder.decode(bytes, &mut samples).unwrap();
+                samples
+            }
+        }
+    }
+}
+
+/// The answer to a message of text upon which the peer closes: it says "bye", which its ear hears from
+/// 100 ms to 400 ms of the audio.
+fn last_answer(trade: Trade, text: &str) -> Option<String> {
+    match (trade, text) {
+        (Trade::Vosk, r#"{"eof" : 1}"#) => {
+            let word = r#"{"conf":1.0,"start":0.1,"end":0.4,"word":"bye"}"#;
+            Some(format!(r#"{{"result":[{word}],"text":"bye"}}"#))
+        }
+        (Trade::Deepgram, r#"{"type":"CloseStream"}"#) => {
+            // A decoder of Opus hears everything 6.5 ms later.
+            let word = r#"{"confidence":1.0,"start":0.1065,"end":0.4065,"word":"bye"}"#;
+            Some(deepgram_results(true, &format!(r#"{{"transcript":"bye","words":[{word}]}}"#)))
+        }
+        _ => None,
+    }
+}
+
+fn deepgram_results(is_final: bool, best: &str) -> String {
+    format!(
+        r#"{{"type":"Results","start":0.0,"duration":0.5,"is_final":{is_final},
+        "channel":{{"alternatives":[{best}]}}}}"#
+    )
+}
+
 fn answer(trade: Trade, behaviour: Behaviour, messages: usize, heard: Bytes) -> Message {
     match (behaviour, trade) {
         (Behaviour::Garbage, _) => Message::text("\u{1}]{"),
         (Behaviour::Binary, _) => Message::binary(vec![0; 5_000]),
         (_, Trade::EchoBot) => Message::Binary(heard),
+        (_, Trade::Deepgram) => {
+            let best = format!(r#"{{"transcript":"after {messages}"}}"#);
+            Message::text(deepgram_results(false, &best))
+        }
         (_, Trade::Vosk) => Message::text(format!(r#"{{"partial":"after {messages}"}}"#)),
     }
 }

@@ -3,6 +3,7 @@
 use sidetone::audio::SampleRate;
 use sidetone::call::Destination;
 use sidetone::processor::bot::{BargeIn, Dialect};
+use sidetone::processor::stt::Encoding;
 
 use super::Given;
 
@@ -45,6 +46,36 @@ fn every_mistake_in_a_service_is_told() {
     }
     assert_eq!(errors.len(), 9, "{errors:#?}");
     assert!(!errors.join("\n").contains("hunter2"), "a header may be a secret");
+}
+
+#[test]
+fn an_encoding_is_one_that_the_dialect_has_and_the_rate_one_of_the_encodings() {
+    let service = |more: &str| Given::file(&format!("{SERVICE}{more}"));
+    for (rate, hz) in [("", None), ("rate_hz = 48000", Some(SampleRate::HZ_48000))] {
+        for dialect in ["deepgram", "raw"] {
+            let given = format!("dialect = {dialect:?}\nencoding = \"opus\"\n{rate}");
+            let config = service(&given).config();
+            let told = (config.stt["a"].session.encoding, config.stt["a"].rate);
+            assert_eq!(told, (Encoding::Opus, hz));
+        }
+    }
+    for encoding in ["opus", "mulaw", "alaw"] {
+        let error = service(&format!("encoding = {encoding:?}")).only_error();
+        let expected = format!(
+            "stt.a.encoding: {encoding:?} is not allowed with the dialect \"vosk\"; allowed: linear16"
+        );
+        assert!(error.ends_with(&expected), "{error}");
+    }
+    let given = "dialect = \"deepgram\"\nencoding = \"opus\"\nrate_hz = 32000";
+    let error = service(given).only_error();
+    let expected = "stt.a.rate_hz: 32000 is not allowed; allowed: 0 (the call's), 8000, 12000, 16000, \
+                    24000, 48000";
+    assert!(error.ends_with(expected), "{error}");
+    let error = service("dialect = \"deepgram\"\nencoding = \"opuss\"").only_error();
+    assert!(
+        error.contains("did you mean `opus`?; allowed: linear16, mulaw, alaw, opus"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -8,7 +8,9 @@
 
 mod backlog;
 mod dialect;
+mod encoder;
 mod encoding;
+mod opus_stream;
 mod processor;
 mod service_clock;
 mod session;

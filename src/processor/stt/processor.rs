@@ -11,8 +11,8 @@ use crate::processor::{
 
 /// Opens lines to a service: what the transcriber needs of the half that owns sockets.
 pub trait OpenLine: Send + Sync {
-    /// The rate at which the service wants audio; `None`: the call's.
-    fn rate(&self) -> Option<SampleRate>;
+    /// The rate at which the service gets the audio of a call that has the rate `call`.
+    fn rate(&self, call: SampleRate) -> SampleRate;
 
     /// How much audio a piece shall have, at `rate`.
     fn chunk_samples(&self, rate: SampleRate) -> usize;
@@ -54,7 +54,7 @@ impl fmt::Debug for TranscriberFactory {
 
 impl ProcessorFactory for TranscriberFactory {
     fn create(&self, setup: &Setup<'_>) -> Box<dyn Processor> {
-        let rate = self.lines.rate().unwrap_or(setup.rate);
+        let rate = self.lines.rate(setup.rate);
         let chunk_samples = self.lines.chunk_samples(rate);
         Box::new(Transcriber::new(self.lines.open(setup, rate), rate, chunk_samples))
     }

@@ -9,8 +9,10 @@ const MAX_SPANS: usize = 1_024;
 #[derive(Debug)]
 pub(super) struct ServiceClock {
     rate: SampleRate,
+    /// By how many samples the service hears audio later than it was sent.
+    delay: u64,
     spans: VecDeque<Span>,
-    /// Samples sent on this connection.
+    /// Samples sent on this connection, padding included.
     sent: u64,
 }
 
@@ -23,16 +25,25 @@ struct Span {
     len: u64,
 }
 
+impl Span {
+    /// Whether it ends at this count of the service, and at this place in the call.
+    fn ends_at(&self, count: u64, position: Position) -> bool {
+        (self.from + self.len, self.position.0 + self.len) == (count, position.0)
+    }
+}
+
 impl ServiceClock {
-    pub(super) fn new(rate: SampleRate) -> Self {
-        Self { rate, spans: VecDeque::new(), sent: 0 }
+    /// A clock of a service that hears audio so many samples later than it was sent, behind as much
+    /// silence: the delay of encoding and decoding.
+    pub(super) fn new(rate: SampleRate, delay: usize) -> Self {
+        Self { rate, delay: delay as u64, spans: VecDeque::new(), sent: 0 }
     }
 
     /// Audio goes to the service.
     pub(super) fn send(&mut self, position: Position, samples: usize) {
         let len = samples as u64;
         match self.spans.back_mut() {
-            Some(last) if last.position.0 + last.len == position.0 => last.len += len,
+            Some(last) if last.ends_at(self.sent, position) => last.len += len,
             _ => {
                 if self.spans.len() == MAX_SPANS {
                     self.spans.pop_front();
@@ -41,6 +52,12 @@ impl ServiceClock {
             }
         }
         self.sent += len;
+    }
+
+    /// Silence goes to the service that is none of the call. What the service places there lies at
+    /// the end of the audio before.
+    pub(super) fn pad(&mut self, samples: usize) {
+        self.sent += samples as u64;
     }
 
     /// Where something begins that the service places at `seconds`; `None` before any audio.
@@ -63,7 +80,8 @@ impl ServiceClock {
 
     fn count(&self, seconds: f64) -> u64 {
         // Nonsense of a service becomes one of the ends.
-        (seconds * f64::from(self.rate.hz())).round().clamp(0.0, u64::MAX as f64) as u64
+        let heard = (seconds * f64::from(self.rate.hz())).round().clamp(0.0, u64::MAX as f64);
+        (heard as u64).saturating_sub(self.delay)
     }
 }
 
@@ -75,7 +93,7 @@ mod tests {
 
     #[test]
     fn a_gap_in_the_call_is_none_for_the_service() {
-        let mut clock = ServiceClock::new(RATE);
+        let mut clock = ServiceClock::new(RATE, 0);
         assert_eq!(clock.start(1.0), None);
         // Two seconds from 10 s on, in pieces, and one from 60 s on.
         for piece in 0..20 {
@@ -95,8 +113,38 @@ mod tests {
     }
 
     #[test]
+    fn padding_is_of_no_place_in_the_call_and_a_delay_is_taken_off() {
+        let mut clock = ServiceClock::new(RATE, 52);
+        // 1,000 samples and 120 of padding, then what follows them at once, then a gap.
+        clock.send(Position(8_000), 1_000);
+        clock.pad(120);
+        clock.send(Position(9_000), 160);
+        clock.send(Position(9_160), 160);
+        clock.pad(160);
+        clock.send(Position(80_000), 160);
+        let seconds = |count: u32| f64::from(count + 52) / 8_000.0;
+        for (count, start, end) in [
+            (0, 8_000, 8_000),
+            (1, 8_001, 8_001),
+            (1_000, 9_000, 9_000),
+            (1_001, 9_000, 9_000),
+            (1_120, 9_000, 9_000),
+            (1_121, 9_001, 9_001),
+            (1_440, 9_320, 9_320),
+            (1_599, 9_320, 9_320),
+            (1_600, 80_000, 9_320),
+            (1_601, 80_001, 80_001),
+            (1_760, 80_160, 80_160),
+        ] {
+            let told = (clock.start(seconds(count)), clock.end(seconds(count)));
+            assert_eq!(told, (Some(Position(start)), Some(Position(end))), "{count}");
+        }
+        assert_eq!(clock.start(0.0), Some(Position(8_000)), "before anything can be heard");
+    }
+
+    #[test]
     fn old_stretches_are_forgotten() {
-        let mut clock = ServiceClock::new(RATE);
+        let mut clock = ServiceClock::new(RATE, 0);
         let many = MAX_SPANS as u64 + 10;
         for span in 0..many {
             clock.send(Position(span * 10_000), 80);

@@ -120,8 +120,9 @@ impl Service {
 }
 
 impl OpenLine for SttService {
-    fn rate(&self) -> Option<SampleRate> {
-        self.0.settings.rate
+    fn rate(&self, call: SampleRate) -> SampleRate {
+        let SttSettings { session, rate, .. } = &self.0.settings;
+        session.encoding.rate_for(rate.unwrap_or(call))
     }
 
     fn chunk_samples(&self, rate: SampleRate) -> usize {

@@ -19,9 +19,11 @@ pub struct SttSettings {
     pub headers: Vec<(String, Secret)>,
     /// PEM file with the certificates to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
-    /// Rate of the audio that it wants; `None`: the call's.
+    /// Rate of the audio that it wants; `None`: the call's. Where the encoding does not have it, the
+    /// next one above that it has.
     pub rate: Option<SampleRate>,
-    /// Audio in one message.
+    /// Audio that is handed on at once: in one message, or in packets of 20 ms with
+    /// [`Encoding::Opus`](crate::processor::stt::Encoding::Opus).
     pub chunk: Duration,
     /// Most time that a connection may take to be there.
     pub connect_timeout: Duration,

@@ -81,6 +81,28 @@ impl Dialect {
     pub const WORDS: [(&'static str, Self); 3] =
         [("vosk", Self::Vosk), ("deepgram", Self::Deepgram), ("raw", Self::Raw)];
 
+    /// The dialect's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Vosk => "vosk",
+            Self::Deepgram => "deepgram",
+            Self::Raw => "raw",
+        }
+    }
+
+    /// How its services may want samples.
+    #[must_use]
+    pub const fn encodings(self) -> &'static [Encoding] {
+        match self {
+            // A server is not told, and knows this one only.
+            Self::Vosk => &[Encoding::Linear16],
+            Self::Deepgram | Self::Raw => {
+                &[Encoding::Linear16, Encoding::Mulaw, Encoding::Alaw, Encoding::Opus]
+            }
+        }
+    }
+
     /// The URL to connect to, where the configuration has `base`: with what the service must know
     /// and `base` does not say.
     #[must_use]

@@ -2,12 +2,14 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::audio::{Position, SampleRate};
+use crate::processor::stt::encoder::{Encoded, Encoder};
 use crate::processor::stt::service_clock::ServiceClock;
 
 /// What is known of one connection.
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) clock: ServiceClock,
+    encoder: Encoder,
     /// To be said before anything else.
     pub(super) greeting: Option<String>,
     pub(super) closing: Closing,
@@ -35,9 +37,15 @@ pub(super) enum Closing {
 }
 
 impl Connection {
-    pub(super) fn new(rate: SampleRate, greeting: Option<String>, now: Instant) -> Self {
+    pub(super) fn new(
+        rate: SampleRate,
+        encoder: Encoder,
+        greeting: Option<String>,
+        now: Instant,
+    ) -> Self {
         Self {
-            clock: ServiceClock::new(rate),
+            clock: ServiceClock::new(rate, encoder.delay_samples()),
+            encoder,
             greeting,
             closing: Closing::Open,
             sent_until: Position::default(),
@@ -47,22 +55,33 @@ impl Connection {
         }
     }
 
-    /// Audio is sent.
+    /// Audio is sent, as this message.
     pub(super) fn send(
         &mut self,
         now: Instant,
         position: Position,
-        samples: usize,
+        samples: &[i16],
         has_answer: bool,
-    ) {
-        self.clock.send(position, samples);
-        self.sent_until = position.plus(samples);
+    ) -> Vec<u8> {
+        let Encoded { bytes, padding_samples } = self.encoder.encode(samples);
+        self.clock.send(position, samples.len());
+        self.clock.pad(padding_samples);
+        self.sent_until = position.plus(samples.len());
         self.last_sent = now;
         if has_answer {
-            let samples = samples as u64;
+            let samples = samples.len() as u64;
             self.unanswered_samples += samples;
             self.unanswered.push_back(Unanswered { end: self.sent_until, samples });
         }
+        bytes
+    }
+
+    /// Sends what the encoder holds back of the audio before, if anything, as this message.
+    pub(super) fn flush(&mut self, now: Instant) -> Option<Vec<u8>> {
+        let Encoded { bytes, padding_samples } = self.encoder.flush()?;
+        self.clock.pad(padding_samples);
+        self.last_sent = now;
+        Some(bytes)
     }
 
     /// The peer is asked to close.

@@ -88,14 +88,21 @@ pub struct Counts {
 
 impl Session {
     /// A session for one call with the service of this name, which gets audio of `rate`.
+    ///
+    /// # Panics
+    /// Where the settings' encoding does not have the rate:
+    /// [`Encoding::rate_for`](super::Encoding::rate_for) is one that it has.
     #[must_use]
     pub fn new(settings: SessionSettings, service: Arc<str>, rate: SampleRate) -> Self {
+        let encoding = settings.encoding;
+        assert!(encoding.rates().contains(&rate), "{} at {rate}", encoding.name());
         let max_samples = rate.length_of(settings.buffer);
+        let message_samples = encoding.message_samples(rate);
         Self {
             settings,
             service,
             rate,
-            backlog: Backlog::new(max_samples),
+            backlog: Backlog::new(max_samples, message_samples),
             connection: None,
             pre_roll: VecDeque::new(),
             pre_roll_samples: 0,
@@ -139,9 +146,10 @@ impl Session {
 
     /// There is a connection, a new one.
     pub fn connected(&mut self, now: Instant) {
-        let greeting = self.settings.dialect.greeting(self.rate, self.settings.encoding);
+        let (rate, encoding) = (self.rate, self.settings.encoding);
+        let greeting = self.settings.dialect.greeting(rate, encoding);
         self.backlog.rewind();
-        self.connection = Some(Connection::new(self.rate, greeting, now));
+        self.connection = Some(Connection::new(rate, encoding.encoder(rate), greeting, now));
     }
 
     /// There is no connection, for this reason; or none could be made.
@@ -195,6 +203,7 @@ impl Session {
     pub fn finish(&mut self, now: Instant) {
         self.deadline.get_or_insert(now + self.settings.finish);
         self.last_audio = None;
+        self.backlog.close();
     }
 
     /// What was counted since the last time.
@@ -232,11 +241,15 @@ impl Session {
         if dialect.answers_each() && connection.unanswered() >= rate.samples_in(MAX_UNANSWERED) {
             return None;
         }
-        match backlog.peek() {
+        let next = backlog.peek();
+        let is_end = matches!(next, Some(Item::Finalize)) || (next.is_none() && deadline.is_some());
+        if is_end && let Some(message) = connection.flush(now) {
+            return Some(Message::Binary(message));
+        }
+        match next {
             Some(Item::Audio { position, samples }) => {
                 let count = samples.len();
-                connection.send(now, *position, count, dialect.answers_each());
-                let message = settings.encoding.encode(samples);
+                let message = connection.send(now, *position, samples, dialect.answers_each());
                 let counter = if backlog.advance() {
                     &mut counts.replayed_samples
                 } else {
