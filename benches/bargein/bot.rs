@@ -12,8 +12,8 @@ use sidetone::dsp::tone::Sine;
 use tokio_tungstenite::tungstenite::{self, Message, WebSocket};
 
 const HZ: f64 = 425.0;
-/// As a share of full scale: −26 dBov, as loud as speech usually is.
-const AMPLITUDE: f64 = 0.0709;
+/// As a share of full scale: −15 dBov, which is 11 dB louder than speech usually is.
+const AMPLITUDE: f64 = 0.2515;
 
 /// Audio of a message: a synthesis sends what it has, much faster than real time.
 const SECONDS: usize = 1;

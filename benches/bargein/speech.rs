@@ -5,10 +5,9 @@ use std::path::Path;
 /// Peak from which on speech and tone count as heard: −40 dB of full scale.
 pub(crate) const AUDIBLE: u16 = 328;
 
-/// Where in the fixture, in samples, somebody speaks for 300 ms or more without a pause: words in the
-/// middle of a sentence. What a beginning is worth that is faint, or has a pause in it, `docs/vad.md`
-/// tells; here it would be measured instead of all that comes after.
-const PLACES: [usize; 3] = [22_240, 32_240, 35_600];
+/// Where in the fixture, in samples, somebody begins to speak: a sentence, and two clauses behind a
+/// pause. Their first words are unbroken for 430, 160 and 250 ms.
+const PLACES: [usize; 3] = [0, 13_680, 28_160];
 
 /// How much is said, in samples, where there is as much: longer than any detector takes.
 const LENGTH: usize = 4_000;

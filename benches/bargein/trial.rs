@@ -7,8 +7,8 @@ use crate::asterisk::Asterisk;
 use crate::speech::{self, AUDIBLE};
 use crate::telephone::{FRAME, Frame, Line, PTIME, Telephone, duration, last_heard};
 
-/// How long the caller listens before he speaks.
-const LISTENS: Duration = Duration::from_millis(800);
+/// How long the caller listens before he speaks: longer than it takes to measure that no echo comes.
+const LISTENS: Duration = Duration::from_millis(1_500);
 
 /// Packets that he listens to beyond that, the most but one: after so many a packet of 20 ms lies
 /// again where it did in a detector's frame of 32 ms.

@@ -7,7 +7,7 @@ use crate::corpus::{NARROW, Track};
 use crate::{Material, SNRS_DB, Surroundings};
 
 /// Samples of a call's frame.
-const FRAME: usize = 160;
+pub(crate) const FRAME: usize = 160;
 
 /// What was told at one level of noise.
 #[derive(Default)]
@@ -51,17 +51,8 @@ impl Edges {
     fn add(&mut self, track: &Track, heard: &[i16]) {
         self.seconds += heard.len() as f64 / f64::from(NARROW.hz());
         let told = told(heard);
-        let cell = track.cell() as u64;
         let gap = NARROW.samples_in(VadSettings::default().min_silence);
-        // What lies nearer together than the least silence is one piece.
-        let mut pieces: Vec<(u64, u64)> = Vec::new();
-        for (begin, end) in track.pieces() {
-            let (begin, end) = (begin as u64 * cell, end as u64 * cell);
-            match pieces.last_mut().filter(|last| begin - last.1 < gap) {
-                Some(last) => last.1 = end,
-                None => pieces.push((begin, end)),
-            }
-        }
+        let mut pieces = pieces(track);
         // A piece that the track cuts off has no end.
         pieces.retain(|piece| piece.1 + 2 * gap < heard.len() as u64);
         self.pieces += pieces.len();
@@ -118,6 +109,22 @@ impl Edges {
             p95[2],
         )
     }
+}
+
+/// The pieces of speech of a track in samples; what lies nearer together than the least silence is
+/// one.
+pub(crate) fn pieces(track: &Track) -> Vec<(u64, u64)> {
+    let cell = track.cell() as u64;
+    let gap = NARROW.samples_in(VadSettings::default().min_silence);
+    let mut pieces: Vec<(u64, u64)> = Vec::new();
+    for (begin, end) in track.pieces() {
+        let (begin, end) = (begin as u64 * cell, end as u64 * cell);
+        match pieces.last_mut().filter(|last| begin - last.1 < gap) {
+            Some(last) => last.1 = end,
+            None => pieces.push((begin, end)),
+        }
+    }
+    pieces
 }
 
 fn told(heard: &[i16]) -> Vec<Told> {

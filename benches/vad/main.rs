@@ -17,6 +17,7 @@ mod cost;
 mod edges;
 mod noise;
 mod onnxruntime;
+mod over_the_bot;
 mod plots;
 mod report;
 mod scoring;
@@ -33,6 +34,8 @@ use crate::cost::Cost;
 use crate::edges::Edges;
 use crate::noise::Noise;
 use crate::onnxruntime::Peer;
+use crate::over_the_bot::{Interruptions, Scene};
+use crate::report::Told;
 use crate::scoring::Tally;
 
 /// From which score on a frame counts as speech: every detector's default.
@@ -141,18 +144,21 @@ fn main() -> ExitCode {
         .collect();
     let edges: Vec<Edges> = Edges::all(&material);
     edges.iter().for_each(|edges| println!("{}", edges.line()));
+    let interruptions = Interruptions::all(&material, &[None, Some(20), Some(10)]);
+    interruptions.iter().for_each(|it| println!("{}", it.line()));
     let levels = cost::levels(&material);
     let peer = Peer::measure(root, &material);
     println!("{}", report::levels(&levels, peer.as_ref()));
 
-    let bars = bars(&rows, &levels);
+    let bars = bars(&rows, &interruptions, &levels);
     println!("\n{bars}");
     let (held, all) = bars.count();
     println!("{held} of {all} bars hold");
     if cfg!(feature = "bench-peers") {
         let docs = root.join("docs");
         plots::draw(&docs, &rows).expect("the plots can be written");
-        let figures = report::figures(&rows, &edges, &levels, peer.as_ref(), &material, &bars);
+        let told = Told { edges: &edges, interruptions: &interruptions };
+        let figures = report::figures(&rows, &told, &levels, peer.as_ref(), &material, &bars);
         common::document::write(&docs.join("vad.md"), &figures).expect("docs/vad.md is there");
         println!("docs/vad.md and its plots have these figures");
     } else {
@@ -161,7 +167,7 @@ fn main() -> ExitCode {
     if bars.all_hold() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn bars(rows: &[Row], levels: &[cost::OfLevel]) -> Bars {
+fn bars(rows: &[Row], interruptions: &[Interruptions], levels: &[cost::OfLevel]) -> Bars {
     let row = |wanted| {
         let found = rows.iter().find(|row| row.contender == wanted);
         found.expect("each contender has a row")
@@ -179,6 +185,14 @@ fn bars(rows: &[Row], levels: &[cost::OfLevel]) -> Bars {
         let name = format!("auto, {name}, speech missed that silero does not miss");
         add(&name, Figure::Share(silero - auto), Figure::Share(0.01));
     }
+    let in_quiet = || interruptions.iter().filter(|it| it.snr_db.is_none());
+    let louder = Scene { bot_db: 11, echo_db: None };
+    let over = in_quiet().find(|it| it.scene == louder).expect("each scene is measured");
+    let name = "processor, over a bot 11 dB louder, callers missed";
+    add(name, Figure::Share(over.missed_share()), Figure::Share(0.05));
+    let invented = in_quiet().map(|it| it.invented as u64).sum();
+    let name = "processor, the bot's echo by itself, told as speech";
+    add(name, Figure::Count(invented), Figure::Count(0));
     let name = "auto, frame of 20 ms, half of the time silent";
     add(name, Figure::Nanoseconds(auto.cost.frame_ns), Figure::Nanoseconds(5_000.0));
     let best = levels.last().expect("there is a level");

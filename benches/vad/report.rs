@@ -8,6 +8,7 @@ use crate::corpus::Track;
 use crate::cost::OfLevel;
 use crate::edges::Edges;
 use crate::onnxruntime::Peer;
+use crate::over_the_bot::Interruptions;
 use crate::scoring::Tally;
 use crate::{Material, Row, SNRS_DB, Surroundings, plots};
 
@@ -86,17 +87,23 @@ pub(crate) fn levels(levels: &[OfLevel], peer: Option<&Peer>) -> String {
     text
 }
 
+/// What the processor tells with its defaults.
+pub(crate) struct Told<'a> {
+    pub(crate) edges: &'a [Edges],
+    pub(crate) interruptions: &'a [Interruptions],
+}
+
 /// The figures, as Markdown.
 pub(crate) fn figures(
     rows: &[Row],
-    edges: &[Edges],
+    told: &Told<'_>,
     levels: &[OfLevel],
     peer: Option<&Peer>,
     material: &Material,
     bars: &Bars,
 ) -> String {
     let mut text = String::new();
-    write_figures(&mut text, rows, edges, levels, peer, material, bars)
+    write_figures(&mut text, rows, told, levels, peer, material, bars)
         .expect("a string takes everything");
     text
 }
@@ -104,7 +111,7 @@ pub(crate) fn figures(
 fn write_figures(
     text: &mut String,
     rows: &[Row],
-    edges: &[Edges],
+    told: &Told<'_>,
     levels: &[OfLevel],
     peer: Option<&Peer>,
     material: &Material,
@@ -136,23 +143,7 @@ fn write_figures(
     }
     writeln!(text, "\n![{}](vad-noise.svg)\n", plots::AREAS_TEXT)?;
 
-    writeln!(text, "### The processor with its defaults\n")?;
-    writeln!(
-        text,
-        "| heard | pieces | missed | invented a minute | begin off ms, p50 | p95 | end off ms, p50 | p95 | told after ms, \
-         p50 | p95 |"
-    )?;
-    writeln!(text, "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|")?;
-    for it in edges {
-        let [p50, p95] = [0.5, 0.95].map(|quantile| it.quantiles(quantile).map(milliseconds));
-        let invented = 60.0 * it.invented as f64 / it.seconds;
-        let (name, pieces, missed) = (it.name(), it.pieces, it.missed);
-        write!(text, "| {name} | {pieces} | {missed} | {invented:.2} |")?;
-        for (p50, p95) in p50.iter().zip(&p95) {
-            write!(text, " {p50} | {p95} |")?;
-        }
-        writeln!(text)?;
-    }
+    write_told(text, told)?;
 
     writeln!(text, "\n### Cost\n")?;
     writeln!(text, "| detector | ns per frame of 20 ms, 200 calls in turn | one call alone |")?;
@@ -177,6 +168,43 @@ fn write_figures(
         writeln!(text, "| 16 kHz half | {:.4} |", peer.wide_area)?;
     }
     writeln!(text)
+}
+
+fn write_told(text: &mut String, told: &Told<'_>) -> fmt::Result {
+    writeln!(text, "### The processor with its defaults\n")?;
+    writeln!(
+        text,
+        "| heard | pieces | missed | invented a minute | begin off ms, p50 | p95 | end off ms, p50 | p95 | told after ms, \
+         p50 | p95 |"
+    )?;
+    writeln!(text, "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|")?;
+    for it in told.edges {
+        let [p50, p95] = [0.5, 0.95].map(|quantile| it.quantiles(quantile).map(milliseconds));
+        let invented = 60.0 * it.invented as f64 / it.seconds;
+        let (name, pieces, missed) = (it.name(), it.pieces, it.missed);
+        write!(text, "| {name} | {pieces} | {missed} | {invented:.2} |")?;
+        for (p50, p95) in p50.iter().zip(&p95) {
+            write!(text, " {p50} | {p95} |")?;
+        }
+        writeln!(text)?;
+    }
+
+    writeln!(text, "\n### The processor while the bot speaks\n")?;
+    writeln!(
+        text,
+        "| bot | noise | callers | missed | told after ms, p50 | p90 | p95 | invented a minute |"
+    )?;
+    writeln!(text, "|---|---|--:|--:|--:|--:|--:|--:|")?;
+    for it in told.interruptions {
+        let [p50, p90, p95] = [0.5, 0.9, 0.95].map(|quantile| milliseconds(it.delay_ms(quantile)));
+        let (noise, invented) = (it.noise(), it.invented_a_minute());
+        let Interruptions { scene, pieces, missed, .. } = it;
+        writeln!(
+            text,
+            "| {scene} | {noise} | {pieces} | {missed} | {p50} | {p90} | {p95} | {invented:.2} |"
+        )?;
+    }
+    Ok(())
 }
 
 fn head(text: &mut String, what: &str) -> fmt::Result {

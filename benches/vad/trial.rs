@@ -5,6 +5,7 @@ use crate::contenders::Contender;
 use crate::corpus::{NARROW, Track, read};
 use crate::edges::Edges;
 use crate::noise::Noise;
+use crate::over_the_bot::Interruptions;
 use crate::scoring::Tally;
 use crate::{Material, Surroundings, THRESHOLD, cost};
 
@@ -42,6 +43,11 @@ pub(crate) fn run() {
     }
     let edges = Edges::all(&material);
     assert_eq!((edges[0].missed, edges[0].invented), (0, 0), "{}", edges[0].line());
+    for it in Interruptions::all(&material, &[None]) {
+        let is_hard = it.scene.bot_db > 0 && it.scene.echo_db == Some(18);
+        assert!(it.pieces >= 2 && (is_hard || it.missed == 0), "{}", it.line());
+        assert_eq!(it.invented, 0, "{}", it.line());
+    }
     assert!(cost::levels(&material).iter().all(|it| it.frame_ns > 0.0));
     let document = include_str!("../../docs/vad.md");
     assert!(document::replaced(document, "").is_some(), "docs/vad.md lacks its markers");

@@ -223,6 +223,30 @@ fn a_caller_who_speaks_while_the_bot_does_is_heard_above_the_echo() {
     assert!(at.abs_diff(sentences[0].start) <= 120, "{at}, not {}", sentences[0].start);
 }
 
+#[test]
+fn a_caller_much_quieter_than_the_bot_is_heard_where_no_echo_comes() {
+    let rate = rate_of(ULAW);
+    let says = [speech(rate, 60.0), speech(rate, 60.0)].concat();
+    let (caller, sentences) = two_sentences(rate);
+    // An echo might be as loud, as far as is known when the bot begins.
+    let mut heard: Vec<i16> = caller.iter().map(|sample| sample / 8).collect();
+    let edges_of = |heard: &[i16], tail_ms| {
+        let settings = VadSettings { playing_tail: ms(tail_ms), ..VadSettings::default() };
+        let mut rig = rig(ULAW, settings, says.clone());
+        told(&mut rig, ULAW, heard, |_| true)
+    };
+    let edges = edges_of(&heard, 500);
+    let Some((true, at)) = edges.first() else { panic!("no begin in {edges:?}") };
+    assert!(at.abs_diff(sentences[0].start) <= 120, "{at}, not {}", sentences[0].start);
+    // Where an echo may take so long that nothing could be measured yet, he may be one.
+    assert_eq!(edges_of(&heard, 5_000), []);
+    // Where one does come, as loud as he is, nobody can tell them apart.
+    for (sample, echo) in heard.iter_mut().zip(echo_of(&says, rate, 120, 0.1)) {
+        *sample = sample.saturating_add(echo);
+    }
+    assert_eq!(edges_of(&heard, 500), []);
+}
+
 /// A burst of noise that dies away.
 fn cough(rate: SampleRate) -> Vec<i16> {
     let mut random = Random(3);

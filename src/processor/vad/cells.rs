@@ -99,8 +99,18 @@ impl Cells {
         if count > 0.0 { sum / count } else { 0.0 }
     }
 
+    /// The power of the noise.
+    pub(super) fn noise(&self) -> f32 {
+        self.floor.power()
+    }
+
+    /// Whether that power is so far above the noise that it is not noise.
+    pub(super) fn is_above_noise(&self, power: f32) -> bool {
+        power > LOUD * self.floor.power()
+    }
+
     fn is_loud(&self, cell: u64) -> bool {
-        self.remembered(cell).is_some_and(|power| power > LOUD * self.floor.power())
+        self.remembered(cell).is_some_and(|power| self.is_above_noise(power))
     }
 
     fn remembered(&self, cell: u64) -> Option<f32> {

@@ -5,6 +5,7 @@
 //! stricter while the bot is heard.
 
 mod cells;
+mod echo_path;
 mod hysteresis;
 mod playing;
 mod processor;

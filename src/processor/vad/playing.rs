@@ -1,5 +1,6 @@
-//! Whether the bot is heard, and how loud.
+//! Whether the bot is heard, and how loud an echo of it may be.
 
+use super::echo_path::EchoPath;
 use crate::dsp::level::energy;
 
 /// What is played below this is not heard: −50 dBov.
@@ -17,12 +18,15 @@ pub(super) struct Playing {
     /// Up to where an echo of it may come, in samples of the call.
     until: u64,
     tail: u64,
+    /// The part of the power that an echo has at most, whatever was measured.
+    most: f32,
+    path: EchoPath,
 }
 
 impl Playing {
-    /// An echo may come for `tail` samples.
-    pub(super) fn new(tail: u64) -> Self {
-        Self { power: 0.0, until: 0, tail }
+    /// An echo may come for `tail` samples, and has the part `most` of the power at most.
+    pub(super) fn new(tail: u64, most: f32) -> Self {
+        Self { power: 0.0, until: 0, tail, most, path: EchoPath::new(tail) }
     }
 
     /// Takes a frame that is sent to the caller, whose end lies at `end`.
@@ -32,10 +36,21 @@ impl Playing {
         if power > AUDIBLE {
             self.until = end + self.tail;
         }
+        if end < self.until {
+            self.path.play(samples.len() as u64, power);
+        } else {
+            self.path.stop();
+        }
     }
 
-    /// The highest power of late, where an echo of it may lie at `position`.
+    /// So many samples of that power are heard meanwhile, of a caller who is not known to speak.
+    pub(super) fn hear(&mut self, samples: u64, power: f32) {
+        self.path.hear(samples, power);
+    }
+
+    /// The highest power that an echo has which lies at `position`, where there may be one.
     pub(super) fn echo_at(&self, position: u64) -> Option<f32> {
-        (position < self.until).then_some(self.power)
+        let part = self.path.part().map_or(self.most, |part| part.min(self.most));
+        (position < self.until).then_some(self.power * part)
     }
 }

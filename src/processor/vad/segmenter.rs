@@ -48,8 +48,6 @@ struct Tracker {
     playing: Playing,
     usual: Bounds,
     strict: Bounds,
-    /// Of what is played, the part that an echo has at most.
-    echo: f32,
     /// The latest stretch of made-up audio.
     made_up: (u64, u64),
     /// Where speech began that is not told yet, and ended.
@@ -63,13 +61,14 @@ impl Segmenter {
     pub fn new(settings: &VadSettings, rate: SampleRate) -> Self {
         let samples = |span| rate.samples_in(span);
         let share = |percent: u8| f32::from(percent) / 100.0;
+        let most = 10_f32.powf(-f32::from(settings.playing_echo_db) / 10.0);
         let tracker = Tracker {
             cells: Cells::new(rate),
             hysteresis: Hysteresis::new(
                 samples(settings.min_silence),
                 u64::from(rate.hz()) / 1_000,
             ),
-            playing: Playing::new(samples(settings.playing_tail)),
+            playing: Playing::new(samples(settings.playing_tail), most),
             usual: Bounds {
                 threshold: share(settings.threshold_percent),
                 min_speech: samples(settings.min_speech),
@@ -78,7 +77,6 @@ impl Segmenter {
                 threshold: share(settings.playing_threshold_percent),
                 min_speech: samples(settings.playing_min_speech),
             },
-            echo: 10_f32.powf(-f32::from(settings.playing_echo_db) / 10.0),
             made_up: (0, 0),
             begin: 0,
             end: 0,
@@ -153,7 +151,14 @@ impl Segmenter {
                 self.hear(&SILENCE[..piece], tell);
                 left -= piece;
             }
-            let silence = Piece { begin: next, end: position, score: 0.0, is_made_up: false };
+            let silence = Piece {
+                begin: next,
+                end: position,
+                score: 0.0,
+                is_made_up: true,
+                is_loud: false,
+                lead: 0,
+            };
             self.tracker.push(silence, self.base, tell);
         }
         self.scorer.restart();
@@ -167,7 +172,8 @@ impl Segmenter {
         scorer.push(samples, |score| {
             let (begin, end) = (*base + score.begin, *base + score.end);
             let is_made_up = tracker.is_made_up(begin, end);
-            let piece = Piece { begin, end, score: score.speech, is_made_up };
+            let piece =
+                Piece { begin, end, score: score.speech, is_made_up, is_loud: false, lead: 0 };
             tracker.push(piece, *base, tell);
         });
     }
@@ -178,16 +184,28 @@ impl Tracker {
     fn push(&mut self, mut piece: Piece, base: u64, tell: &mut impl FnMut(Edge)) {
         let Self { cells, hysteresis, playing, begin, end, .. } = self;
         let mut bounds = self.usual;
-        if let Some(played) = playing.echo_at(piece.begin) {
-            if !hysteresis.is_speaking() {
+        let power = cells.power(piece.begin - base, piece.end - base);
+        let above = (power - cells.noise()).max(0.0);
+        let echo = playing.echo_at(piece.begin);
+        if echo.is_some_and(|echo| above < echo) {
+            piece.score = 0.0;
+        } else {
+            piece.is_loud = cells.is_above_noise(power);
+        }
+        if !hysteresis.is_speaking() {
+            if echo.is_some() {
                 bounds = self.strict;
+                if !piece.is_made_up {
+                    playing.hear(piece.end - piece.begin, above);
+                }
             }
-            if cells.power(piece.begin - base, piece.end - base) < played * self.echo {
-                piece.score = 0.0;
+            if piece.score >= bounds.threshold {
+                let loud = piece.begin.saturating_sub(base + cells.begin(piece.begin - base));
+                // Speech does not begin before the one before it has ended.
+                piece.lead = loud.min(piece.begin.saturating_sub(*end));
             }
         }
         hysteresis.push(piece, bounds, |change| match change {
-            // Speech does not begin before the one before it has ended.
             Change::Rises => *begin = (base + cells.begin(piece.begin - base)).max(*end),
             Change::Speaks => tell(Edge::Begin(Position(*begin))),
             Change::Falls(at) => *end = (base + cells.end(at - base)).max(*begin),

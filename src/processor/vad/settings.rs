@@ -19,7 +19,7 @@ pub struct VadSettings {
     /// How much speech there must be then.
     pub playing_min_speech: Duration,
     /// By how many decibels an echo of the bot is quieter than the bot, at least: what is quieter
-    /// than that is no speech then.
+    /// than that is no speech then, until it is measured that less comes back.
     pub playing_echo_db: u8,
     /// For how long after the bot has spoken its echo may come.
     pub playing_tail: Duration,
@@ -33,8 +33,7 @@ impl Default for VadSettings {
             min_speech: Duration::from_millis(90),
             min_silence: Duration::from_millis(400),
             playing_threshold_percent: 80,
-            // Six frames of the networks, which tell nothing of a part of one.
-            playing_min_speech: Duration::from_millis(192),
+            playing_min_speech: Duration::from_millis(180),
             playing_echo_db: 16,
             playing_tail: Duration::from_millis(500),
         }
