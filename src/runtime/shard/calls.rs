@@ -26,6 +26,11 @@ use crate::runtime::udp::{Datagram, ReceiveBatch, SendBatch};
 /// Bytes of a stream that are read at once: 200 ms of `slin48`.
 const STREAM_READ_BYTES: usize = 20_480;
 
+/// Calls that a shard has slots for from the beginning, of which the kernel gives the memory when it
+/// is first used. More slots are more than all of them, and the former ones are moved there while
+/// every call waits.
+const RESERVED_CALLS: usize = 4_096;
+
 /// The calls of one shard.
 pub(super) struct Calls {
     pub(super) parts: ShardParts,
@@ -134,9 +139,9 @@ impl Calls {
             parts,
             registry,
             ring: Arc::new(ring),
-            slots: Slab::new(),
-            turns: Vec::new(),
-            by_id: HashMap::new(),
+            slots: Slab::with_capacity(RESERVED_CALLS),
+            turns: Vec::with_capacity(RESERVED_CALLS),
+            by_id: HashMap::with_capacity(RESERVED_CALLS),
             peers: Demultiplexer::new(),
             serial: 0,
             stopping: false,
@@ -199,9 +204,10 @@ impl Calls {
         }
     }
 
-    /// Hands the datagrams of a batch to their calls.
-    pub(super) fn handle_datagrams(&mut self, batch: &ReceiveBatch) {
+    /// Hands the datagrams of a batch to their calls, and answers how many of those are new.
+    pub(super) fn handle_datagrams(&mut self, batch: &ReceiveBatch) -> usize {
         let now = self.parts.clock.now();
+        let before = self.serial;
         self.totals.overruns = batch.overruns();
         let mut found = std::mem::take(&mut self.found);
         self.peers.find_all(batch.senders(), &mut found);
@@ -217,6 +223,7 @@ impl Calls {
             }
         }
         self.found = found;
+        (self.serial - before) as usize
     }
 
     /// Hands a datagram to the call whose slot was `found`, or to a new one. Where another call has

@@ -30,14 +30,16 @@ impl Census {
         self.0.is_some()
     }
 
-    /// Asks some of the calls; answers the sum with the last of them.
+    /// Asks some of the calls, which have the first `used` of the slots; answers the sum with the last
+    /// of them.
     pub(super) fn ask_some<T>(
         &mut self,
         slots: &Slab<T>,
+        used: usize,
         counters: impl Fn(&T) -> &CallStats,
     ) -> Option<CallStats> {
         let UnderWay { sum, next } = self.0.as_mut()?;
-        let all = if slots.is_empty() { 0 } else { slots.capacity() };
+        let all = if slots.is_empty() { 0 } else { used };
         let end = all.min(*next + PER_TURN);
         let calls = (*next..end).filter_map(|slot| slots.get(slot));
         calls.for_each(|call| *sum += counters(call));
@@ -69,7 +71,7 @@ mod tests {
         let mut turns = 0;
         loop {
             turns += 1;
-            if let Some(sum) = census.ask_some(slots, |stats| stats) {
+            if let Some(sum) = census.ask_some(slots, slots.capacity(), |stats| stats) {
                 assert!(!census.is_under_way());
                 return (turns, sum.packets_received);
             }
@@ -88,9 +90,18 @@ mod tests {
     }
 
     #[test]
+    fn slots_that_no_call_has_had_are_not_asked() {
+        let mut slots = Slab::with_capacity(10 * PER_TURN);
+        slots.insert(counted(1));
+        let mut census = Census::default();
+        census.begin(&counted(7));
+        assert_eq!(census.ask_some(&slots, 1, |stats| stats), Some(counted(8)));
+    }
+
+    #[test]
     fn without_calls_it_is_over_at_once() {
         let mut census = Census::default();
-        assert_eq!(census.ask_some(&Slab::new(), |stats| stats), None);
+        assert_eq!(census.ask_some(&Slab::new(), 0, |stats| stats), None);
         census.begin(&counted(7));
         assert_eq!(end(&mut census, &Slab::new()), (1, 7));
     }
@@ -101,7 +112,7 @@ mod tests {
         let keys: Vec<_> = (0..2 * PER_TURN).map(|_| slots.insert(counted(1))).collect();
         let mut census = Census::default();
         census.begin(&counted(0));
-        assert_eq!(census.ask_some(&slots, |stats| stats), None);
+        assert_eq!(census.ask_some(&slots, slots.capacity(), |stats| stats), None);
         for key in [keys[0], keys[PER_TURN]] {
             let over = slots.remove(key);
             census.leaves(key, &over);

@@ -49,6 +49,10 @@ const MAX_COMMANDS: usize = 64;
 /// Calls that are opened before that: what a call needs is allocated, and none of it is in a cache.
 const MAX_OPENS: usize = 8;
 
+/// Unknown senders that become calls before streams, commands and timers have their turn, and those
+/// of one batch more: one or two milliseconds' work. What has come behind them is read right after.
+const MAX_ADMISSIONS: usize = 64;
+
 /// With so many calls there are ticks in every step of the timers, and each of them takes what has
 /// come: the port need not wake the thread. Watched by epoll it costs the kernel more per datagram,
 /// received and sent.
@@ -175,10 +179,15 @@ fn run(
         }
         // Audio that has arrived comes before the frames that are due: after a stall, those shall
         // find it in their queues.
+        let mut admitted = 0;
         let left = receive(|| {
             let full = batch.receive(calls.port())?;
-            calls.handle_datagrams(&batch);
-            Ok(full)
+            admitted += calls.handle_datagrams(&batch);
+            Ok(match full {
+                false => Batch::Last,
+                true if admitted < MAX_ADMISSIONS => Batch::Full,
+                true => Batch::Enough,
+            })
         });
         more = left == Left::Something;
         step_by_step = left == Left::Unknown;
@@ -242,14 +251,26 @@ enum Left {
     Unknown,
 }
 
+/// What a batch says of those behind it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Batch {
+    /// There is none.
+    Last,
+    /// There may be one.
+    Full,
+    /// There may be one, but it is the turn of others.
+    Enough,
+}
+
 /// Hands datagrams to their calls, a bounded number at a time. `take_batch` does so with what is there
-/// and fits a batch, and answers whether that is full.
-fn receive(mut take_batch: impl FnMut() -> io::Result<bool>) -> Left {
+/// and fits a batch.
+fn receive(mut take_batch: impl FnMut() -> io::Result<Batch>) -> Left {
     let mut failed = false;
     for _ in 0..MAX_BATCHES {
         match take_batch() {
-            Ok(true) => {}
-            Ok(false) => return Left::Nothing,
+            Ok(Batch::Full) => {}
+            Ok(Batch::Last) => return Left::Nothing,
+            Ok(Batch::Enough) => return Left::Something,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Left::Nothing,
             // One may be of a datagram sent before (ICMP), which says nothing of those that came.
             Err(error) => {
@@ -292,7 +313,7 @@ mod tests {
     use super::*;
 
     /// What is left, and how often the port was asked, which answers the last over and over.
-    fn left(answers: &[Result<bool, io::ErrorKind>]) -> (Left, usize) {
+    fn left(answers: &[Result<Batch, io::ErrorKind>]) -> (Left, usize) {
         let mut asked = 0;
         let left = receive(|| {
             asked += 1;
@@ -304,15 +325,16 @@ mod tests {
 
     #[test]
     fn batches_are_taken_until_one_is_not_full_or_it_is_the_turn_of_others() {
-        assert_eq!(left(&[Ok(true), Ok(false)]), (Left::Nothing, 2));
-        assert_eq!(left(&[Ok(true), Err(io::ErrorKind::WouldBlock)]), (Left::Nothing, 2));
-        assert_eq!(left(&[Ok(true)]), (Left::Something, MAX_BATCHES));
+        assert_eq!(left(&[Ok(Batch::Full), Ok(Batch::Last)]), (Left::Nothing, 2));
+        assert_eq!(left(&[Ok(Batch::Full), Err(io::ErrorKind::WouldBlock)]), (Left::Nothing, 2));
+        assert_eq!(left(&[Ok(Batch::Full)]), (Left::Something, MAX_BATCHES));
+        assert_eq!(left(&[Ok(Batch::Full), Ok(Batch::Enough)]), (Left::Something, 2));
     }
 
     #[test]
     fn a_port_that_goes_on_reporting_errors_is_left_alone_for_a_step() {
         let refused = Err(io::ErrorKind::ConnectionRefused);
-        assert_eq!(left(&[refused, Ok(true), Ok(false)]), (Left::Nothing, 3));
+        assert_eq!(left(&[refused, Ok(Batch::Full), Ok(Batch::Last)]), (Left::Nothing, 3));
         assert_eq!(left(&[refused]), (Left::Unknown, 2));
     }
 }

@@ -22,7 +22,9 @@ impl Calls {
     /// Asks the next few of the calls how they are doing, and tells the rest of the process when all
     /// were asked; true where some are left.
     pub(super) fn go_on_with_census(&mut self) -> bool {
-        if let Some(media) = self.census.ask_some(&self.slots, |slot| slot.engine.counters()) {
+        let used = self.turns.len();
+        let asked = self.census.ask_some(&self.slots, used, |slot| slot.engine.counters());
+        if let Some(media) = asked {
             self.publish(media);
         }
         self.census.is_under_way()
