@@ -14,6 +14,8 @@ use tempfile::TempDir;
 
 /// Far beyond what any step takes.
 const LIMIT: Duration = Duration::from_secs(20);
+/// How often what has no event of its own is looked at.
+const POLL: Duration = Duration::from_millis(5);
 /// One shard on free ports of loopback, quick to stop.
 const FREE_PORTS: &str = "[server]\nshards = 1\ngrace_ms = 100\n[rtp]\nport = 0\n\
                           [audiosocket]\nbind = \"127.0.0.1:0\"\n[api]\nbind = \"127.0.0.1:0\"\n";
@@ -136,6 +138,8 @@ struct Serving {
     log: Receiver<String>,
     folder: TempDir,
     ready: Value,
+    /// The log up to the line that says that it serves.
+    starting: Vec<String>,
 }
 
 impl Serving {
@@ -164,8 +168,8 @@ impl Serving {
                 }
             }
         });
-        let mut serving = Self { child, log, folder, ready: Value::Null };
-        serving.wait_for("serving");
+        let mut serving = Self { child, log, folder, ready: Value::Null, starting: Vec::new() };
+        serving.starting = serving.wait_for("serving");
         let text = fs::read(serving.ready_file()).expect("the ready file");
         serving.ready = serde_json::from_slice(&text).expect("JSON");
         serving
@@ -175,12 +179,14 @@ impl Serving {
         self.folder.path().join("ready")
     }
 
-    /// Waits for a line of the log.
-    fn wait_for(&self, part: &str) {
+    /// Waits for a line of the log, and answers all up to that.
+    fn wait_for(&self, part: &str) -> Vec<String> {
+        let mut lines = Vec::new();
         loop {
             let line = self.log.recv_timeout(LIMIT);
-            if line.unwrap_or_else(|_| panic!("{part:?} is not logged")).contains(part) {
-                return;
+            lines.push(line.unwrap_or_else(|_| panic!("{part:?} is not logged")));
+            if lines.last().is_some_and(|line| line.contains(part)) {
+                return lines;
             }
         }
     }
@@ -262,11 +268,11 @@ fn a_server_that_logs_nothing_serves_until_it_is_told_to_stop() {
             .spawn()
             .expect("the program runs");
         let (_, log) = channel();
-        let mut server = Serving { child, log, folder, ready: Value::Null };
+        let mut server = Serving { child, log, folder, ready: Value::Null, starting: Vec::new() };
         // Written whole, under another name.
         while !ready.exists() {
             assert_eq!(server.child.try_wait().expect("a status"), None, "ended at {level}");
-            thread::park_timeout(Duration::from_millis(5));
+            thread::park_timeout(POLL);
         }
         server.ready =
             serde_json::from_slice(&fs::read(&ready).expect("the ready file")).expect("JSON");
@@ -275,6 +281,46 @@ fn a_server_that_logs_nothing_serves_until_it_is_told_to_stop() {
         server.signal("TERM");
         assert_eq!(server.code(), Some(0));
     }
+}
+
+/// The nice value of a thread: field 19 in proc_pid_stat(5). Nothing where no thread has that name
+/// yet.
+fn nice(process: u32, thread: &str) -> Option<i32> {
+    let tasks = fs::read_dir(format!("/proc/{process}/task")).expect("the process runs");
+    let stats = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("stat")).ok());
+    let mut found = stats.filter_map(|stat| {
+        let (head, rest) = stat.rsplit_once(") ")?;
+        // The first one behind the name is the third.
+        let nice = rest.split(' ').nth(19 - 3)?.parse().expect("a number");
+        head.ends_with(&format!("({thread}")).then_some(nice)
+    });
+    found.next()
+}
+
+#[test]
+fn threads_that_carry_no_media_stand_back_behind_those_that_do() {
+    let server = Serving::start(FREE_PORTS);
+    let nice = |thread| nice(server.child.id(), thread);
+    let shard = nice("shard-0").expect("a shard");
+    for other in ["control", "recordings"] {
+        // It has its name, and then its nice value, soon after it has begun.
+        let mut left = LIMIT;
+        while nice(other) != Some((shard + 10).min(19)) {
+            left = left.checked_sub(POLL).unwrap_or_else(|| panic!("{other}: {:?}", nice(other)));
+            thread::park_timeout(POLL);
+        }
+    }
+}
+
+#[test]
+fn threads_that_carry_media_go_first_or_a_warning_says_why_not() {
+    let asked = FREE_PORTS.replace("[server]\n", "[server]\nshard_nice = -20\n");
+    let server = Serving::start(&asked);
+    let told = |part: &str| server.starting.iter().any(|line| line.contains(part));
+    // Whether it is permitted is a matter of the machine.
+    let goes_first = nice(server.child.id(), "shard-0") == Some(-20);
+    assert_eq!(told("threads that carry media go first"), goes_first, "{:?}", server.starting);
+    assert_eq!(told("LimitNICE="), !goes_first, "{:?}", server.starting);
 }
 
 #[test]

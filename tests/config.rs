@@ -15,6 +15,8 @@ use tempfile::TempDir;
 
 #[path = "config/peers.rs"]
 mod peers;
+#[path = "config/shards.rs"]
+mod shards;
 
 const PROCESSORS: [&str; 5] = ["echo", "recorder", "vad", "dtmf", "player"];
 /// A block that is complete.
@@ -346,15 +348,6 @@ fn asterisk_is_never_told_to_send_to_an_unspecified_address() {
     let config = given.config();
     assert_eq!(config.runtime.rtp.advertise.as_deref(), Some("2001:db8::1"));
     assert_eq!(config.runtime.audiosocket.advertise.as_deref(), Some("media.example:9000"));
-}
-
-#[test]
-fn every_shard_has_a_port() {
-    let text = |port: u32| format!("[server]\nshards = 4\n[rtp]\nport = {port}");
-    let error = Given::file(&text(65_533)).only_error();
-    assert!(error.contains("rtp.port: 4 shards take the ports from 65533 to 65536"), "{error}");
-    Given::file(&text(65_532)).config();
-    Given::file(&text(0)).config();
 }
 
 #[test]

@@ -50,7 +50,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("ring", &["runtime"]),
     ("rlimit", &["cli"]),
     ("rtp_rs", &["wire"]),
-    ("rustix", &["cli"]),
+    ("rustix", &["runtime", "cli"]),
     ("rustls", &["runtime", "ari"]),
     ("rustls_native_certs", &["runtime"]),
     // For a test.

@@ -129,6 +129,7 @@ impl Media {
                 bind: SocketAddr::from(([127, 0, 0, 1], 0)),
                 ..AudioSocketSettings::default()
             },
+            ..RuntimeSettings::default()
         };
         change(&mut settings);
         let runtime = Runtime::start(

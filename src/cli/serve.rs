@@ -12,6 +12,7 @@ use tracing::{error, info, warn};
 use super::ready::ReadyFile;
 use super::{EXIT_USAGE, load, log, open_files};
 use crate::config::{Config, Override};
+use crate::runtime::stand_back;
 use crate::server::{Server, ServerError};
 
 const EXAMPLES: &str = "\
@@ -126,6 +127,7 @@ fn serve(config: &Config, ready_file: Option<PathBuf>) -> Result<(), ServeError>
     let threads = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(CONTROL_THREADS)
         .thread_name("control")
+        .on_thread_start(stand_back)
         .enable_all()
         .build()
         .map_err(ServeError::Threads)?;

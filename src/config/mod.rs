@@ -62,11 +62,11 @@ pub struct Sources<'a> {
 /// Everything that can be configured, valid and consistent.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Config {
-    /// `[server]`, but for its `shards`.
+    /// `[server]`, but for what concerns its shards.
     pub server: ServerSettings,
     /// `[log]`.
     pub log: LogSettings,
-    /// `[server] shards`, `[rtp]` and `[audiosocket]`.
+    /// `[server]` as far as it concerns shards, `[rtp]` and `[audiosocket]`.
     pub runtime: RuntimeSettings,
     /// `[jitter]`, `[playout]` and `[media]`.
     pub media: MediaSettings,
@@ -120,8 +120,7 @@ impl Config {
         findings: &Findings,
     ) -> Self {
         let mut root = Section::root(table, findings);
-        let default = RuntimeSettings::default();
-        let (server, shards, max_lateness) = sections::server(root.section("server"), &default);
+        let (server, shards) = sections::server(root.section("server"));
         let log = sections::log(root.section("log"));
         let rtp = sections::rtp(root.section("rtp"));
         let audiosocket = sections::audiosocket(root.section("audiosocket"));
@@ -143,7 +142,7 @@ impl Config {
             blocks.into_iter().map(|block| asterisk::asterisk(block, &pipelines, variables));
         let asterisk = asterisk.collect();
         root.finish();
-        let runtime = RuntimeSettings { shards, max_lateness, rtp, audiosocket };
+        let runtime = RuntimeSettings { rtp, audiosocket, ..shards };
         let config = Self {
             server,
             log,

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use super::address::{host, host_and_optional_port};
 use super::error::Problem;
@@ -25,17 +24,15 @@ use crate::runtime::{Accept, AudioSocketSettings, RtpSettings, RuntimeSettings};
 const ACCEPT: [(&str, Accept); 2] = [("registered", Accept::Registered), ("any", Accept::Any)];
 const ADDRESS_AND_PORT: &str = "an IP address and a port, such as 127.0.0.1:9092 or [::1]:9092";
 
-/// `[server]`: the grace period, the number of shards, and how late they may be.
-pub(super) fn server(
-    mut section: Section<'_>,
-    runtime: &RuntimeSettings,
-) -> (ServerSettings, usize, Duration) {
-    let default = ServerSettings::default();
+/// `[server]`: the grace period, and of the runtime's settings those of its shards.
+pub(super) fn server(mut section: Section<'_>) -> (ServerSettings, RuntimeSettings) {
+    let (server, runtime) = (ServerSettings::default(), RuntimeSettings::default());
     let shards = section.integer("shards", runtime.shards, 0..=256);
+    let shard_nice = section.integer("shard_nice", runtime.shard_nice, -20..=0);
     let max_lateness = section.millis("max_lateness_ms", runtime.max_lateness, 0..=1_000);
-    let grace = section.millis("grace_ms", default.grace, 0..=3_600_000);
+    let grace = section.millis("grace_ms", server.grace, 0..=3_600_000);
     section.finish();
-    (ServerSettings { grace }, shards, max_lateness)
+    (ServerSettings { grace }, RuntimeSettings { shards, shard_nice, max_lateness, ..runtime })
 }
 
 /// `[log]`.

@@ -60,7 +60,7 @@ pub struct LogSettings {
     pub format: LogFormat,
 }
 
-/// Section `[server]`, but for `shards`, which belongs to the runtime.
+/// Section `[server]`, but for what concerns shards, which belongs to the runtime.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ServerSettings {
     /// How long calls may go on after the server was asked to stop.

@@ -20,6 +20,7 @@ mod listeners;
 mod metrics;
 pub mod prompts;
 pub mod recording;
+mod scheduling;
 mod secret;
 mod settings;
 mod shard;
@@ -46,6 +47,7 @@ pub use faults::Faults;
 pub use handle::{MediaHandle, OpenError};
 pub use listeners::{Listeners, Registration};
 pub use metrics::{MediaCollector, Metrics, Refused};
+pub use scheduling::stand_back;
 pub use secret::Secret;
 pub use settings::{Accept, AudioSocketSettings, RtpSettings, RuntimeSettings};
 
@@ -117,10 +119,12 @@ impl Runtime {
         let metrics = Arc::new(Metrics::new(sockets.len()));
         let mut threads = Vec::new();
         let mut shards = Vec::new();
+        let mut nice = Ok(());
         for (index, socket) in sockets.into_iter().enumerate() {
-            let (commands, thread) = shard::spawn(ShardParts {
+            let running = shard::spawn(ShardParts {
                 index,
                 clock,
+                nice: settings.shard_nice,
                 media: media.clone(),
                 accept: settings.rtp.accept,
                 max_rtp_calls: settings.rtp.max_calls,
@@ -134,9 +138,14 @@ impl Runtime {
             })
             .map_err(StartError::Thread)?;
             let host = settings.rtp.advertise.as_deref();
-            shards.push(ShardLink { commands, advertised: host_port(host, rtp[index]) });
-            threads.push(thread);
+            shards.push(ShardLink {
+                commands: running.commands,
+                advertised: host_port(host, rtp[index]),
+            });
+            threads.push(running.thread);
+            nice = nice.and(running.nice);
         }
+        scheduling::tell(settings.shard_nice, nice);
         let shared = Arc::new(Shared {
             clock,
             directory,

@@ -20,6 +20,7 @@ use tracing::{debug, warn};
 
 use crate::audio::SampleRate;
 use crate::processor::player::{LoadPrompt, PlayerSettings, Prompt, PromptError};
+use crate::runtime::scheduling::stand_back;
 
 /// Files that may wait to be read.
 const MAX_WAITING: usize = 1_024;
@@ -73,7 +74,10 @@ impl Prompts {
             shelf: Arc::clone(&shelf),
             failed: HashSet::new(),
         };
-        thread::Builder::new().name("prompts".to_owned()).spawn(move || reader.run(&waiting))?;
+        thread::Builder::new().name("prompts".to_owned()).spawn(move || {
+            stand_back();
+            reader.run(&waiting);
+        })?;
         Ok(Self { shelf, jobs })
     }
 }

@@ -84,6 +84,8 @@ impl Default for AudioSocketSettings {
 pub struct RuntimeSettings {
     /// Threads that carry media; 0: one per core.
     pub shards: usize,
+    /// Their nice value, -20 to 0, where it is not lower already.
+    pub shard_nice: i32,
     /// Where more than a tenth of a shard's frames are sent later than this, it takes no new calls;
     /// zero: it takes them in any case.
     pub max_lateness: Duration,
@@ -97,6 +99,7 @@ impl Default for RuntimeSettings {
     fn default() -> Self {
         Self {
             shards: 0,
+            shard_nice: 0,
             max_lateness: Duration::from_millis(20),
             rtp: RtpSettings::default(),
             audiosocket: AudioSocketSettings::default(),

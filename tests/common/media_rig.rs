@@ -58,6 +58,7 @@ impl MediaRig {
                 bind: SocketAddr::from(([127, 0, 0, 1], 0)),
                 ..AudioSocketSettings::default()
             },
+            ..RuntimeSettings::default()
         };
         let runtime = Runtime::start(
             &settings,

@@ -158,6 +158,7 @@ impl Media {
             max_lateness: Duration::ZERO,
             rtp: RtpSettings { port: 0, ..RtpSettings::default() },
             audiosocket: AudioSocketSettings { bind: any_port, ..AudioSocketSettings::default() },
+            ..RuntimeSettings::default()
         };
         let media = MediaSettings::default();
         let (recordings, clock) = (recordings.clone(), Clock::new());

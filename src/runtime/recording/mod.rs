@@ -52,6 +52,7 @@ use crate::call::CallInfo;
 use crate::processor::recorder::{OpenRecording, RecorderSettings, RecordingSink};
 use crate::runtime::clock::Clock;
 use crate::runtime::listeners::Listeners;
+use crate::runtime::scheduling::stand_back;
 
 /// Most recordings under way at once; each holds one file open. Further calls go unrecorded.
 pub const MAX_OPEN: u64 = 16_384;
@@ -85,9 +86,10 @@ impl Recordings {
         let settings = Arc::new(settings);
         let metrics = Arc::new(RecordingMetrics::default());
         let writer = Writer::new(clock);
-        let thread = thread::Builder::new()
-            .name("recordings".to_owned())
-            .spawn(move || writer.run(&receiver))?;
+        let thread = thread::Builder::new().name("recordings".to_owned()).spawn(move || {
+            stand_back();
+            writer.run(&receiver);
+        })?;
         Ok(Self {
             inner: Arc::new(Inner {
                 settings,

@@ -30,6 +30,7 @@ use super::clock::Clock;
 use super::directory::{CallSpec, Directory};
 use super::metrics::Metrics;
 use super::recording::Recordings;
+use super::scheduling;
 use super::settings::Accept;
 use super::udp::ReceiveBatch;
 use crate::call::CallId;
@@ -113,6 +114,8 @@ impl ShardCommands {
 pub(super) struct ShardParts {
     pub(super) index: usize,
     pub(super) clock: Clock,
+    /// The nice value that its thread is to have, where it has a higher one.
+    pub(super) nice: i32,
     pub(super) media: MediaSettings,
     pub(super) accept: Accept,
     pub(super) max_rtp_calls: usize,
@@ -127,8 +130,16 @@ pub(super) struct ShardParts {
     pub(super) socket: std::net::UdpSocket,
 }
 
-/// Starts a shard's thread.
-pub(super) fn spawn(parts: ShardParts) -> io::Result<(Arc<ShardCommands>, JoinHandle<()>)> {
+/// A shard that runs.
+pub(super) struct Running {
+    pub(super) commands: Arc<ShardCommands>,
+    pub(super) thread: JoinHandle<()>,
+    /// Whether that has the nice value that it is to have.
+    pub(super) nice: io::Result<()>,
+}
+
+/// Starts a shard's thread, and waits until that has its nice value.
+pub(super) fn spawn(parts: ShardParts) -> io::Result<Running> {
     let poll = Poll::new()?;
     let port = parts.socket.as_raw_fd();
     poll.registry().register(&mut SourceFd(&port), PORT, Interest::READABLE)?;
@@ -138,12 +149,16 @@ pub(super) fn spawn(parts: ShardParts) -> io::Result<(Arc<ShardCommands>, JoinHa
     // For the wakers of its calls. It does not keep itself alive by that.
     let own = Arc::downgrade(&commands);
     let name = format!("shard-{}", parts.index);
+    let (tell, told) = mpsc::sync_channel(1);
     let thread = thread::Builder::new().name(name).spawn(move || {
+        // Whoever starts it waits for that.
+        let _ = tell.send(scheduling::go_first(parts.nice));
         if let Err(error) = run(parts, poll, &receiver, own) {
             error!(%error, "a shard failed");
         }
     })?;
-    Ok((commands, thread))
+    let nice = told.recv().map_err(io::Error::other)?;
+    Ok(Running { commands, thread, nice })
 }
 
 fn run(
