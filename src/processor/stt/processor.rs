@@ -63,8 +63,10 @@ impl ProcessorFactory for TranscriberFactory {
 /// Hands one call's audio to a service, and tells what that heard. Changes no sample, never blocks,
 /// and allocates only while its line does.
 pub struct Transcriber {
-    /// Taken by the end of the call.
+    /// Taken when this is dropped.
     line: Option<Box<dyn AudioLine>>,
+    /// The call is over.
+    over: bool,
     rate: SampleRate,
     cutter: Cutter,
     /// What a detector says.
@@ -77,7 +79,7 @@ impl Transcriber {
     #[must_use]
     pub fn new(line: Box<dyn AudioLine>, rate: SampleRate, chunk_samples: usize) -> Self {
         let cutter = Cutter::new(chunk_samples);
-        Self { line: Some(line), rate, cutter, told: Speech::Silent, on: true }
+        Self { line: Some(line), over: false, rate, cutter, told: Speech::Silent, on: true }
     }
 
     /// A detector says that the caller speaks, or has finished: nobody does while this is off.
@@ -139,8 +141,18 @@ impl Processor for Transcriber {
     }
 
     fn finish(&mut self, _call: &CallInfo, _end: &End<'_>) {
-        if let Some(mut line) = self.line.take() {
-            self.cutter.release(&mut *line);
+        if let Some(line) = &mut self.line {
+            self.cutter.release(&mut **line);
+        }
+        self.over = true;
+    }
+}
+
+/// The line is closed only now, when the end of the call has been told: the service's last words
+/// come behind it.
+impl Drop for Transcriber {
+    fn drop(&mut self) {
+        if let Some(line) = self.line.take_if(|_| self.over) {
             line.close();
         }
     }
@@ -150,9 +162,12 @@ impl Processor for Transcriber {
 mod tests {
     use std::sync::{Mutex, PoisonError};
 
+    use uuid::Uuid;
+
     use super::*;
     use crate::audio::{Origin, Ptime};
-    use crate::media::Playout;
+    use crate::call::{CallId, EndReason, Transport};
+    use crate::media::{CallStats, Playout};
     use crate::processor::{Piece, Reach};
 
     const RATE: SampleRate = SampleRate::HZ_8000;
@@ -272,5 +287,25 @@ mod tests {
         let expected =
             [(0, Speech::Since(Position(80))), (160, Speech::Silent), (0, again), (800, again)];
         assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn the_line_is_closed_behind_the_end_of_the_call_and_not_where_that_never_came() {
+        for finished in [true, false] {
+            let (mut transcriber, seen) = rig(800);
+            feed(&mut transcriber, 0, 160);
+            if finished {
+                let id = CallId::new(Uuid::nil());
+                let call = CallInfo::unannounced(id, Transport::Rtp, None, "listen".into());
+                let (reason, duration) = (EndReason::Requested, Duration::ZERO);
+                let end = End { reason, duration, stats: &CallStats::default() };
+                transcriber.finish(&call, &end);
+                assert_eq!(places(&seen), [(0, 160)]);
+            }
+            let is_closed = || seen.lock().unwrap_or_else(PoisonError::into_inner).closed;
+            assert!(!is_closed(), "there may be more to tell");
+            drop(transcriber);
+            assert_eq!(is_closed(), finished);
+        }
     }
 }
