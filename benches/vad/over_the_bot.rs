@@ -17,7 +17,7 @@ const AUDIBLE: u16 = 328;
 const ECHO_DELAY: usize = 1_440;
 
 /// What comes back of the bot has a low-pass filter's colour: each sample is the mean of so many.
-const ECHO_TAPS: usize = 4;
+const ECHO_TAPS: i32 = 4;
 
 /// Pieces of the caller's that are looked at have at least so many samples: 300 ms.
 const LEAST: u64 = 2_400;
@@ -190,11 +190,10 @@ fn amplified(samples: &[i16], gain_db: f64) -> Vec<i16> {
 }
 
 fn echo(played: &[i16], loss_db: u8) -> Vec<i16> {
-    let mean = |window: &[i16]| {
-        (window.iter().map(|&it| i32::from(it)).sum::<i32>() / ECHO_TAPS as i32) as i16
-    };
-    let filtered: Vec<i16> = played.windows(ECHO_TAPS).map(mean).collect();
-    let mut echo = vec![0; ECHO_DELAY + ECHO_TAPS - 1];
+    let mean =
+        |window: &[i16]| (window.iter().map(|&it| i32::from(it)).sum::<i32>() / ECHO_TAPS) as i16;
+    let filtered: Vec<i16> = played.windows(ECHO_TAPS as usize).map(mean).collect();
+    let mut echo = vec![0; ECHO_DELAY + ECHO_TAPS as usize - 1];
     echo.extend(amplified(&filtered, -f64::from(loss_db)));
     echo.truncate(played.len());
     echo
