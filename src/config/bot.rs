@@ -7,7 +7,7 @@ use super::asterisk::{ca_file, reconnect};
 use super::error::Problem;
 use super::reader::Section;
 use super::secret::{SecretKeys, Variables, secret};
-use super::sections::check_name;
+use super::sections::named;
 use super::tree::shown;
 use super::websocket::{self, RATES};
 use crate::call::Destination;
@@ -22,18 +22,8 @@ const TOKEN: SecretKeys =
 const PLAY: &str = "a file's name below player.root, or tones such as tone:425/1000,0/4000";
 
 /// Every bot, by name.
-pub(super) fn bots(
-    mut section: Section<'_>,
-    variables: &Variables,
-) -> BTreeMap<String, BotSettings> {
-    let found = section.named_sections().into_iter();
-    let bots = found.map(|(name, bot)| {
-        check_name(&bot, "bot", name);
-        (name.to_owned(), self::bot(bot, variables))
-    });
-    let bots = bots.collect();
-    section.finish();
-    bots
+pub(super) fn bots(section: Section<'_>, variables: &Variables) -> BTreeMap<String, BotSettings> {
+    named(section, "bot", |section| bot(section, variables))
 }
 
 fn bot(mut section: Section<'_>, variables: &Variables) -> BotSettings {

@@ -314,6 +314,22 @@ pub(super) fn check_pipeline(
     }
 }
 
+/// Reads each section of the user's naming below `above`.
+pub(super) fn named<'a, T>(
+    mut section: Section<'a>,
+    above: &str,
+    mut read: impl FnMut(Section<'a>) -> T,
+) -> BTreeMap<String, T> {
+    let found = section.named_sections().into_iter();
+    let named = found.map(|(name, below)| {
+        check_name(&below, above, name);
+        (name.to_owned(), read(below))
+    });
+    let named = named.collect();
+    section.finish();
+    named
+}
+
 /// Reports a section of the user's naming whose name will not do.
 pub(super) fn check_name(section: &Section<'_>, above: &str, name: &str) {
     if !is_name(name) {

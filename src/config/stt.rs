@@ -8,7 +8,7 @@ use super::asterisk::{ca_file, reconnect};
 use super::error::Problem;
 use super::reader::Section;
 use super::secret::{SecretKeys, Variables, secret};
-use super::sections::check_name;
+use super::sections::named;
 use super::websocket::{self, RATES};
 use crate::processor::stt::{Dialect, Encoding, Mode, SessionSettings};
 use crate::processor::{MAX_CHUNK, MIN_CHUNK};
@@ -19,17 +19,10 @@ const TOKEN: SecretKeys =
 
 /// Every service, by name.
 pub(super) fn services(
-    mut section: Section<'_>,
+    section: Section<'_>,
     variables: &Variables,
 ) -> BTreeMap<String, SttSettings> {
-    let found = section.named_sections().into_iter();
-    let services = found.map(|(name, service)| {
-        check_name(&service, "stt", name);
-        (name.to_owned(), self::service(service, variables))
-    });
-    let services = services.collect();
-    section.finish();
-    services
+    named(section, "stt", |section| service(section, variables))
 }
 
 fn service(mut section: Section<'_>, variables: &Variables) -> SttSettings {

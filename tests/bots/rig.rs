@@ -10,10 +10,9 @@ use sidetone::processor::bot::BotFactory;
 use sidetone::processor::player::{LoadPrompt, Prompt};
 use sidetone::runtime::Clock;
 use sidetone::runtime::bot::{BotService, BotSettings};
-use sidetone::runtime::link::LinkSettings;
 use tokio::time::timeout;
 
-use crate::media_rig::{MediaRig, SOON};
+use crate::media_rig::{MediaRig, SOON, impatient};
 
 pub struct Rig {
     media: MediaRig,
@@ -77,11 +76,7 @@ pub fn sounds(samples: &[i16]) -> Vec<i16> {
 pub fn quick(url: &str) -> BotSettings {
     BotSettings {
         url: Some(url.parse().unwrap()),
-        link: LinkSettings {
-            write_timeout: Duration::from_millis(500),
-            ping_every: Duration::from_millis(250),
-            ..BotSettings::default().link
-        },
+        link: impatient(BotSettings::default().link),
         reconnect_min: Duration::from_millis(50),
         reconnect_max: Duration::from_millis(200),
         ..BotSettings::default()

@@ -11,6 +11,7 @@ use sidetone::event::{CallEvent, Event, EventKind};
 use sidetone::media::MediaSettings;
 use sidetone::processor::recorder::RecorderSettings;
 use sidetone::processor::{EchoFactory, EchoSettings, Registry};
+use sidetone::runtime::link::LinkSettings;
 use sidetone::runtime::recording::Recordings;
 use sidetone::runtime::{
     AudioSocketSettings, CallSpec, Clock, RtpSettings, Runtime, RuntimeSettings,
@@ -26,6 +27,15 @@ use uuid::Uuid;
 pub const SOON: Duration = Duration::from_secs(10);
 const RATE: SampleRate = SampleRate::HZ_8000;
 const FRAME: usize = 160;
+
+/// A link that loses patience soon.
+pub fn impatient(link: LinkSettings) -> LinkSettings {
+    LinkSettings {
+        write_timeout: Duration::from_millis(500),
+        ping_every: Duration::from_millis(250),
+        ..link
+    }
+}
 
 pub struct MediaRig {
     runtime: Runtime,

@@ -7,11 +7,10 @@ use std::time::Duration;
 use sidetone::event::EventKind;
 use sidetone::processor::stt::TranscriberFactory;
 use sidetone::runtime::Clock;
-use sidetone::runtime::link::LinkSettings;
 use sidetone::runtime::stt::{SttService, SttSettings};
 use tokio::time::timeout;
 
-use crate::media_rig::{MediaRig, SOON};
+use crate::media_rig::{MediaRig, SOON, impatient};
 
 pub struct Rig {
     media: MediaRig,
@@ -60,11 +59,7 @@ pub fn reasons(events: &[EventKind]) -> Vec<&'static str> {
 pub fn quick(url: String) -> SttSettings {
     SttSettings {
         url,
-        link: LinkSettings {
-            write_timeout: Duration::from_millis(500),
-            ping_every: Duration::from_millis(250),
-            ..SttSettings::default().link
-        },
+        link: impatient(SttSettings::default().link),
         reconnect_min: Duration::from_millis(50),
         reconnect_max: Duration::from_millis(200),
         ..SttSettings::default()
